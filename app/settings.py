@@ -255,6 +255,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         note("Timeout of charging a payment method, in seconds; the gateway behind WHMCS may be slow."),
     ] = 60.0
+    whmcs_gateway_log: Annotated[
+        bool,
+        note(
+            "Whether the API action of deploy/whmcs/portalgatewaylog.php is installed, so that a declined charge can "
+            "be explained from WHMCS's gateway log."
+        ),
+    ] = False
     whmcs_calls_per_second: Annotated[
         float,
         Meta(gt=0, description="WHMCS calls per second of all processes together; background work leaves a third."),

@@ -29,6 +29,7 @@ OWNERS = {
     "mirror.records": "app.ingest.apply",
     "portal.audit": "app.audit",
     "portal.billing_tasks": "app.schedule",
+    "portal.capture_attempts": "app.commands.billing",
     "portal.captures": "app.commands.billing",
     "portal.clock_jobs": "app.schedule",
     "portal.clock_runs": "app.schedule",

@@ -14,7 +14,14 @@ from app.commands.account import (
     refresh_account,
     request_eligibility,
 )
-from app.commands.billing import create_payment_link, create_payment_methods_link, manage_payment_methods, pay_invoice
+from app.commands.billing import (
+    capture_looks,
+    captures_by_staff,
+    create_payment_link,
+    create_payment_methods_link,
+    manage_payment_methods,
+    pay_invoice,
+)
 from app.commands.dunning.staff import holds
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
@@ -61,6 +68,8 @@ MODULES: tuple[ModuleType, ...] = (
     create_payment_methods_link,
     manage_payment_methods,
     pay_invoice,
+    capture_looks,
+    captures_by_staff,
     decide,
     holds,
     change_password,

@@ -49,11 +49,12 @@ from app.http.routes import (
     health,
     invoices,
     orders,
+    payment_attempts,
     payments,
     subscriptions,
     webhooks,
 )
-from app.http.routes.admin import dunning, fulfilments, projections, providers, schedule
+from app.http.routes.admin import captures, dunning, fulfilments, projections, providers, schedule
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.http.routes.events import EventSources
@@ -82,6 +83,7 @@ ROUTES = (
     *orders.ROUTES,
     *invoices.ROUTES,
     *payments.ROUTES,
+    *payment_attempts.ROUTES,
     *subscriptions.ROUTES,
     *cases.ROUTES,
     *case_attachments.ROUTES,
@@ -91,6 +93,7 @@ ROUTES = (
     *fulfilments.ROUTES,
     *admin_subscriptions.ROUTES,
     *providers.ROUTES,
+    *captures.ROUTES,
     *dunning.ROUTES,
     *schedule.ROUTES,
     *webhooks.ROUTES,

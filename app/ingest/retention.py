@@ -5,7 +5,8 @@ days); one settled within the retention, so that an event the bus repeats within
 notice.
 
 Deletes from: ingest.inbox, ingest.notices, ingest.dead_letters, ingest.drift, portal.sessions, portal.link_tokens,
-portal.enrolments, portal.invitations, portal.mails, portal.clock_runs, portal.captures.
+portal.enrolments, portal.invitations, portal.mails, portal.clock_runs, portal.captures,
+portal.capture_attempts.
 """
 
 import asyncio
@@ -61,9 +62,10 @@ RULES = (
     RetentionRule("portal.mails", "id", "finished_at", timedelta(days=90)),
     RetentionRule("portal.clock_runs", "id", "ended_at", timedelta(days=90)),
     RetentionRule("portal.captures", "invoice_id", "sent_at", timedelta(days=2)),
+    RetentionRule("portal.capture_attempts", "attempt_id", "ended_at", timedelta(days=400)),
 )
 """Every table but the inbox. Event streams resume from published notices for a day. Enrolments are kept two days:
-wrong answers are counted for one day, and anyone can start very many."""
+wrong answers are counted for one day, and anyone can start very many. A charge in doubt has not ended, and stays."""
 
 log = structlog.get_logger()
 

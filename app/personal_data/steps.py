@@ -99,6 +99,7 @@ def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
     for statement in (
         "DELETE FROM portal.commands WHERE account_id = $1",
         "DELETE FROM portal.captures WHERE account_id = $1",
+        "DELETE FROM portal.capture_attempts WHERE account_id = $1",
         _DUNNING,
         "UPDATE portal.dunning_news SET facts = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_steps SET detail = '{}' WHERE account_id = $1::uuid::text",

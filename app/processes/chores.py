@@ -9,6 +9,7 @@ from msgspec import structs
 from app.clock import now
 from app.commands import mail_outbox
 from app.commands.account import checked_address, report_to_salesforce
+from app.commands.billing import capture_looks
 from app.commands.billing import watch_automation as automation
 from app.commands.dunning.shown.announce import announce_due
 from app.commands.execution import ledger
@@ -135,6 +136,11 @@ async def sweep_cases(resources: Resources) -> str:
 async def follow_plans(resources: Resources) -> str:
     """Apply paid changes of plan to the network or server."""
     return _counted(await follow(resources.context), "changes")
+
+
+async def look_at_captures(resources: Resources) -> str:
+    """Look at WHMCS again for charges that nobody answered."""
+    return await capture_looks.look_at_due(resources.context)
 
 
 async def follow_providers(resources: Resources) -> None:

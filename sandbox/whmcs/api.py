@@ -22,6 +22,9 @@ UPSTREAM = "whmcs"
 EXTRA_PERMISSIONS = frozenset({"getstats", "getemails", "gethealthstatus"})
 """Actions of the role that this stand-in has no function for."""
 
+CUSTOM_ACTION = "portalgatewaylog"
+"""Exists only where its file is installed and the role permits it."""
+
 
 async def endpoint(world: World, request: Request) -> Response:
     """One API call."""
@@ -70,6 +73,8 @@ def _run(world: World, params: Params, address: str) -> dict[str, Any]:
         raise Forbidden("Invalid or missing credentials")
     if not access.api_access:
         raise Forbidden("Access Denied")
+    if word == CUSTOM_ACTION and not world.whmcs.gateway.readable:
+        raise Forbidden(f'Invalid Permissions: API action "{word}" is not allowed')
     permitted = (word in ACTIONS or word in EXTRA_PERMISSIONS) and word not in access.denied_actions
     if not permitted:
         raise Forbidden(f'Invalid Permissions: API action "{word}" is not allowed')

@@ -7,14 +7,13 @@ from decimal import ROUND_HALF_UP, Decimal
 from sandbox.clock import Clock
 from sandbox.whmcs import prices
 from sandbox.whmcs.cycles import MONTHS, months_later, parse_date
+from sandbox.whmcs.gateway import Decline, written
 from sandbox.whmcs.install import CARD_GATEWAY, TAX_PERCENT, Install
 from sandbox.whmcs.state import NO_DATE, ZERO, Client, CreditEntry, Invoice, Item, PayMethod, Transaction
 from sandbox.whmcs.state_services import Service
 
 COLLECTED = "Invoice"
 """The type of a line that stands for another invoice and pays it."""
-DECLINED_LAST_FOUR = "0002"
-"""A card that ends so is refused by the gateway."""
 
 
 @dataclass(frozen=True)
@@ -170,11 +169,27 @@ def add_credit(
     install.changed()
 
 
-def charge_card(install: Install, clock: Clock, invoice: Invoice, last_four: str, transid: str) -> bool:
-    """Charge a card with the whole balance. Return whether the gateway accepted it."""
+def charge_card(
+    install: Install, clock: Clock, invoice: Invoice, method: PayMethod | str, transid: str
+) -> Decline | None:
+    """Charge a stored method, or the last four digits of a card that is typed in, with the whole balance.
+
+    Return why the gateway declined it, None if it did not.
+    """
     invoice.last_capture_attempt = str(clock.local())
     install.changed()
-    if last_four == DECLINED_LAST_FOUR:
-        return False
-    balance = totals(install, invoice).balance
-    return receive(install, clock, invoice, balance, gateway=CARD_GATEWAY, transid=transid)
+    number, last_four = (0, method) if isinstance(method, str) else (method.id, method.card_last_four)
+    gateway, owner = install.gateway, (invoice.id, invoice.userid)
+    declined = gateway.decline_of(invoice.userid, number, last_four)
+    if declined:
+        if declined.tells == "log":
+            client = install.clients[invoice.userid]
+            text = written(declined, invoice.id, f"{client.firstname} {client.lastname}")
+            gateway.note(clock, CARD_GATEWAY, "Declined", text, owner)
+        return declined
+    gateway.note(clock, CARD_GATEWAY, "Successful", f"[id] => {transid}", owner)
+    if gateway.pending:
+        invoice.status, invoice.updated_at = "Payment Pending", str(clock.local())
+        return None
+    receive(install, clock, invoice, totals(install, invoice).balance, gateway=CARD_GATEWAY, transid=transid)
+    return None

@@ -78,7 +78,7 @@ def _capture(install: Install, clock: Clock) -> dict[tuple[str, str], int]:
         tried_on = parse_date(invoice.last_capture_attempt)
         if not cards or tried_on == clock.today() or (tried_on and automation.is_on("CCAttemptOnlyOnce")):
             continue
-        counted[charge_card(install, clock, invoice, cards[0].card_last_four, f"cron_{invoice.id}")] += 1
+        counted[charge_card(install, clock, invoice, cards[0], f"cron_{invoice.id}") is None] += 1
     return {
         ("ProcessCreditCardPayments", "captured"): counted[True],
         ("ProcessCreditCardPayments", "failures"): counted[False],

@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.automation import Automation
+from sandbox.whmcs.gateway import Gateway
 from sandbox.whmcs.state import (
     Client,
     CreditEntry,
@@ -116,6 +117,7 @@ class Install:
     credits: dict[int, CreditEntry] = field(default_factory=dict)
     upgrades: dict[int, Upgrade] = field(default_factory=dict)
     automation: Automation = field(default_factory=Automation)
+    gateway: Gateway = field(default_factory=Gateway)
     activity: list[LogEntry] = field(default_factory=list)
     tokens: dict[str, SsoToken] = field(default_factory=dict)
     sessions: dict[str, int] = field(default_factory=dict)

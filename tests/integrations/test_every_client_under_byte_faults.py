@@ -516,7 +516,7 @@ async def test_a_charge_that_whmcs_calls_a_success_is_one_however_the_rest_reads
         b'{"result":"success"}\n<br />Deprecated: {"result":"error"}',
     ):
         upstream.will(Reply(content))
-        await client.charge("12")
+        assert await client.charge("12") is None, "it was charged"
     for content in (
         b'{"result":"succ',
         b'{"message":"x","res',

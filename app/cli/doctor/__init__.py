@@ -12,7 +12,7 @@ from rich.table import Table
 
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.command_settings import load_operator_settings
-from app.cli.doctor import attachments, automation, engines, provisioning, upstreams, webhooks
+from app.cli.doctor import attachments, automation, captures, engines, provisioning, upstreams, webhooks
 from app.cli.doctor.dunning import dunning
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.prices import prices
@@ -61,6 +61,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         automation.stop(settings),
         automation.daily_run(settings),
         automation.automators(settings),
+        captures.in_doubt(settings),
         dunning(settings),
     )
     org, priced = await asyncio.gather(salesforce(settings), prices(settings))

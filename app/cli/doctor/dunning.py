@@ -2,6 +2,7 @@
 
 from app.cli.doctor.finding import Finding, Trouble, checked
 from app.commands.dunning.staff import overview
+from app.commands.dunning.staff.terms import stopped
 from app.db import open_pool
 from app.settings import Settings
 
@@ -16,10 +17,10 @@ async def dunning(settings: Settings) -> Finding:
             return "WHMCS charges and suspends"
         pool = await open_pool(settings.database_url, size=1)
         try:
-            counted = await overview.counts(pool, settings)
+            counted, why = await overview.counts(pool, settings), await stopped(pool)
         finally:
             await pool.close()
-        if sentences := overview.concerns(counted):
+        if sentences := [*filter(None, [why]), *overview.concerns(counted)]:
             raise Trouble(
                 " ".join(sentences),
                 "`portal dunning` lists them, and `portal schedule runs suspension` says why a run did not suspend.",

@@ -15,6 +15,7 @@ from app.cli.operate import operate, operator
 from app.commands.dunning.staff import holds, overview
 from app.commands.dunning.staff.holds import Hold, Target
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory
+from app.commands.dunning.staff.terms import DunningTerms, terms
 from app.resources import Resources
 
 MOST_REASON = 255
@@ -121,6 +122,17 @@ def lift(invoice_id: int | None, account: UUID | None, reason: str, as_json: boo
     _tell(operate(work), as_json)
 
 
+@dunning.command()
+@AS_JSON
+def policy(as_json: bool) -> None:
+    """Show when charges are repeated, how long the grace is, for whom it differs, and who does what since when."""
+    found = operate(lambda r: terms(r.pool, r.settings))
+    if as_json:
+        print_json(found)
+    else:
+        _print_policy(found)
+
+
 def _checked(invoice_id: int | None, account: UUID | None, reason: str) -> None:
     if (invoice_id is None) == (account is None):
         click.echo("portal: name an invoice or, with --account, an account.", err=True)
@@ -148,6 +160,24 @@ def _tell(changed: list[Hold], as_json: bool) -> None:
         else:
             until = f"until {each.until}" if each.until else "for good"
             click.echo(f"{what} is held {until}: no charge, no suspension, and what dunning suspended comes back.")
+
+
+def _print_policy(found: DunningTerms) -> None:
+    table = Table("for", "charged again, days after the due date", "suspended, days after that", box=SIMPLE_HEAD)
+    for each in found.policies:
+        grace = "never" if each.grace_days is None else str(each.grace_days)
+        table.add_row(each.subject, ", ".join(map(str, each.retry_days)), grace)
+    Console().print(table)
+    for task in found.tasks:
+        since = f" since {task.since:%Y-%m-%d %H:%M} UTC" if task.since and task.automator == "portal" else ""
+        click.echo(f"{task.task}: {task.automator}{since}")
+    free = f"holidays of {found.holidays} and weekends" if found.holidays else "weekends"
+    click.echo(f"Charges from {found.hour}:00 in {found.time_zone}; no suspensions on {free}.")
+    click.echo(
+        f"At most {found.suspensions_per_day_percent:g} % of accounts are suspended in one day, but always three."
+    )
+    if found.stopped:
+        click.echo(f"! {found.stopped}")
 
 
 def _table(found: list[DunnedInvoice]) -> Table:

@@ -45,6 +45,7 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "WHMCS_WEBHOOK_SECRETS": whmcs["webhook_secret"],
         "WHMCS_DATE_FORMAT": "DD/MM/YYYY",
         "WHMCS_DEFAULT_PAY_METHOD": "first",
+        "WHMCS_GATEWAY_LOG": "true",
         "FREEBIT_URL": freebit["url"],
         "FREEBIT_OEM_ID": freebit["oem_id"],
         "FREEBIT_OEM_KEY": freebit["oem_key"],

@@ -1,59 +1,11 @@
-"""Pay an invoice with the payment method on file: WHMCS charges it exactly once, whatever the network does.
+"""Pay an invoice with the payment method on file, as its customer asks.
 
-WHMCS has no idempotency: a charge that is sent twice is made twice. Therefore everything is checked first, a charge is
-recorded before it is sent, and while its outcome is unknown no other charge is sent and no payment link is created.
-
-Writes: WHMCS payment; portal.captures; ingest.inbox.
+Writes: WHMCS payment; portal.captures, portal.capture_attempts; ingest.inbox.
 """
 
-import asyncio
-from collections.abc import Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-import structlog
-from msgspec import Struct
-
-from app.commands.billing import captures
+from app.commands.billing.charge_invoice import charge_invoice
 from app.commands.billing.create_payment_link import PayInvoice
-from app.commands.billing.decline_reasons import refusal
-from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
 from app.commands.execution.context import Actor, Command, Context, Done
-from app.commands.execution.doubts import repeatable
-from app.concurrency_limit import ConcurrencyLimit
-from app.errors import (
-    NotFound,
-    OutcomeUnknown,
-    RuleViolated,
-    UpstreamAuthFailed,
-    UpstreamError,
-    UpstreamMalformed,
-    UpstreamRejected,
-    UpstreamUnavailable,
-    Violation,
-)
-from app.ingest.refetch.owners import whmcs_hint
-from app.intake import parse
-from app.integrations.whmcs.faults import WHMCS
-from app.integrations.whmcs.records import WhmcsRecord
-from app.money import Money, money
-
-ACCEPTED = ("paid", "payment_pending")
-LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
-PATIENCE_SECONDS = 10.0
-_CHARGES = ConcurrencyLimit(6, 2, PATIENCE_SECONDS)
-"""Concurrent charges per process and per account; each may take a minute."""
-NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
-
-log = structlog.get_logger()
-
-
-class PaidInvoice(Struct, frozen=True, kw_only=True):
-    """A payment that was accepted: `paid`, or `payment_pending` until the bank confirms it."""
-
-    invoice_id: str
-    status: str
-    amount: Money
 
 
 async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
@@ -63,104 +15,12 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
         NotFound: absent, or another account's.
         Conflict: `invoice_not_payable`, `payment_in_progress`.
         RuleViolated: `payment_method_missing`, `invoice_not_chargeable`.
-        PaymentRefused: nothing was charged; carries the reason if WHMCS gives one.
+        PaymentRefused: nothing was charged; carries the reason if it is known.
         OutcomeUnknown: it may have been charged; repeat the same request to find out.
         UpstreamError: WHMCS is unavailable; nothing was charged.
         Overloaded: `server_busy`, too many charges are in progress; nothing was charged.
     """
-    [row] = await rows_of(ctx, actor, [request.invoice_id])
-    account_id = actor.account_id_or_refuse()
-    async with (
-        _CHARGES.slot(str(account_id)),
-        ctx.locks.exclusively("pay_invoice", account_id, request.invoice_id) as mine,
-    ):
-        if not mine:
-            raise in_progress(0)
-        return await _pay(ctx, actor, request.invoice_id, row["currency"])
-
-
-async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Done:
-    present = await read(ctx, actor, invoice_id, currency)
-    sent = await captures.last(ctx.pool, invoice_id)
-    if sent and sent.command_key == actor.command_key and present.status in ACCEPTED:
-        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present)
-    await refuse_unpayable(ctx, [OpenInvoice(invoice_id, present.status)])
-    methods = await _chargeable(ctx, actor, present.record)
-    amount = parse.money(present.record.data["balance"])
-    if amount is None:
-        raise UpstreamMalformed(WHMCS, "GetInvoice", "a balance that is no amount")
-    await captures.record_sent(ctx.pool, invoice_id, actor.account_id_or_refuse(), actor.command_key, amount)
-    after = await _charge(ctx, actor, present.record, methods)
-    return await _accepted(ctx, invoice_id, money(amount, currency), after)
-
-
-async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Sequence[WhmcsRecord]:
-    """Return the methods on file, after setting the invoice to a gateway that can charge one of them."""
-    methods = await ctx.whmcs.pay_methods(actor.whmcs_client_id)
-    if not methods:
-        reason = f"pay:{actor.request_id or actor.command_key}"
-        await ctx.inbox.submit([whmcs_hint("pay_methods", actor.whmcs_client_id, reason)])
-        raise _rule("payment_method_missing", "There is no payment method on file. Please add one first.")
-    if invoice.data["ccgateway"] == "1":
-        return methods
-    gateway = next((each.data["gateway_name"] for each in methods if each.data.get("gateway_name")), None)
-    if gateway is None:
-        raise _rule("invoice_not_chargeable", "This invoice cannot be charged. Please pay it on its payment page.")
-    with repeatable():
-        await ctx.whmcs.set_invoice_gateway(invoice.record_id, gateway)
-    return methods
-
-
-async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord]) -> Live | None:
-    """Charge the invoice and return it as it is then; None if the charge succeeded and the invoice cannot be read."""
-    invoice_id = invoice.record_id
-    try:
-        await ctx.whmcs.charge(invoice_id)
-    except NOTHING_SENT:
-        await captures.forget(ctx.pool, invoice_id)
-        raise
-    except UpstreamRejected as error:
-        found = await _read_back(ctx, actor, invoice)
-        if found and found.status in ACCEPTED:
-            return found
-        await captures.forget(ctx.pool, invoice_id)
-        if found:
-            await refuse_unpayable(ctx, [OpenInvoice(invoice_id, found.status)])
-        today = datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date()
-        raise refusal(error, methods, today) from error
-    except OutcomeUnknown:
-        for pause_seconds in LOOK_AGAIN_SECONDS:
-            await asyncio.sleep(pause_seconds)
-            found = await _read_back(ctx, actor, invoice)
-            if found and found.status in ACCEPTED:
-                log.info("charge_found_after_unknown_outcome", invoice_id=invoice_id)
-                return found
-        raise
-    return await _read_back(ctx, actor, invoice)
-
-
-async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
-    """Read the invoice as it is now; if that fails, queue a refetch."""
-    try:
-        return await read(ctx, actor, invoice.record_id, invoice.data["currencycode"])
-    except (UpstreamError, NotFound) as error:
-        log.warning("charged_invoice_not_read_back", invoice_id=invoice.record_id, error=str(error))
-        reason = f"pay:{actor.request_id or actor.command_key}"
-        await ctx.inbox.submit([whmcs_hint("invoice", invoice.record_id, reason)])
-        return None
-
-
-async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None) -> Done:
-    """Report a charge that WHMCS accepted. It stays open, and blocks another, until the invoice shows it."""
-    status = after.status if after else ""
-    if status in ACCEPTED:
-        await captures.mark_charged(ctx.pool, invoice_id)
-    paid = PaidInvoice(invoice_id=invoice_id, status=status if status in ACCEPTED else "payment_pending", amount=amount)
-    return Done(paid, after.submission if after else None, target=invoice_id)
-
-
-def _rule(code: str, sentence: str) -> RuleViolated:
-    return RuleViolated(sentence, code=code, errors=[Violation("invoice_id", code, sentence)])
+    return await charge_invoice(ctx, actor, request.invoice_id, "customer")
 
 
 COMMAND = Command(pay_invoice, idempotency_key="required")

@@ -118,6 +118,10 @@ async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field:
         sentence = problems[0].message if len(invoices) == 1 else "Some of these invoices cannot be paid. See errors."
         raise Conflict(sentence, code="invoice_not_payable", errors=problems)
     for each in invoices:
+        if await captures.is_stated_charged(ctx.pool, each.invoice_id):
+            code, sentence = REASONS["payment_pending"]
+            violation = Violation(field.format(invoices.index(each)), code, sentence)
+            raise Conflict(sentence, code="invoice_not_payable", errors=[violation])
         sent = await captures.last(ctx.pool, each.invoice_id)
         if sent and sent.open_for_seconds:
             raise in_progress(sent.open_for_seconds)

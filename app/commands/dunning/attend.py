@@ -132,12 +132,14 @@ def _open_row(looked: Looked, terms: Terms, at: datetime) -> Row:
 async def _charge(ctx: Context, looked: Looked, decision: Charge, terms: Terms, at: datetime) -> None:
     row = _open_row(looked, terms, at)
     label = "new" if decision.slot is None else str(decision.slot)
-    key = f"{looked.subject.invoice_id}:{row.round}:{label}:{at.date()}"
+    key = f"{looked.subject.invoice_id}:{row.round}:{label}"
     charged = await charge(ctx, looked, decision.methods, key)
     log.info("dunning_charged", invoice_id=looked.subject.invoice_id, slot=decision.slot, status=charged.status)
     to, told = _after(row, looked, decision, charged, terms, at)
-    if charged.status in ("paid", "pending", "moved") and looked.row is None:
+    if charged.status in ("pending", "moved") and looked.row is None:
         return  # it never was in dunning
+    if charged.status == "paid" and looked.row is None:
+        told = []  # remembered, so that it is never charged again
     await journal.store(ctx.pool, looked.row, to, at, told)
 
 

@@ -3,7 +3,7 @@
 Methods other than the first are made the client's default before they are charged, because WHMCS charges that one. If
 none is accepted, the first is the default again.
 
-Writes: WHMCS payment, WHMCS pay methods; what `pay_invoice` writes.
+Writes: WHMCS payment, WHMCS pay methods; what `charge_invoice` writes.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,15 @@ from typing import Literal
 import structlog
 from msgspec import Struct, structs
 
-from app.commands.billing.create_payment_link import PayInvoice
-from app.commands.billing.pay_invoice import PaidInvoice, pay_invoice
+from app.commands.billing import captures
+from app.commands.billing.charge_invoice import PaidInvoice, charge_invoice
 from app.commands.dunning.look import Looked
 from app.commands.execution.context import Actor, Context
 from app.commands.execution.doubts import repeatable
 from app.errors import Conflict, OutcomeUnknown, PaymentRefused, RuleViolated
+from app.readmodels.billing.payment_attempts import DeclineKind
 
 MOST_METHODS = 3
-HARD = frozenset({"card_expired", "card_invalid", "payment_method_missing", "invoice_not_chargeable"})
-Kind = Literal["hard", "soft", "unknown"]
 
 log = structlog.get_logger()
 
@@ -30,7 +29,7 @@ class Decline(Struct, frozen=True):
     """A declined charge. A hard one is of no use to repeat with the same method."""
 
     method: str
-    kind: Kind
+    kind: DeclineKind
     code: str
 
 
@@ -42,7 +41,8 @@ class Charged(Struct, frozen=True):
 
 
 async def charge(ctx: Context, looked: Looked, methods: Sequence[str], key: str) -> Charged:
-    """Charge with these methods, one after another until one is not declined. `key` names the attempt.
+    """Charge with these methods, one after another until one is not declined. `key` names the day of the schedule: what
+    was declined under it is not charged again after a crash.
 
     Raises:
         UpstreamError: nothing was charged with the method at hand; and what was declined before is forgotten.
@@ -50,11 +50,11 @@ async def charge(ctx: Context, looked: Looked, methods: Sequence[str], key: str)
     first = next(iter(looked.methods))
     declines: list[Decline] = []
     is_default = first if len(looked.methods) == 1 or ctx.settings.whmcs_default_pay_method == "first" else None
-    for number, method in enumerate(methods[:MOST_METHODS]):
+    for method in methods[:MOST_METHODS]:
         if method != is_default:
             await _make_default(ctx, looked, method)
             is_default = method
-        found = await _charge_one(ctx, looked, f"{key}:{number}")
+        found = await _charge_one(ctx, looked, f"{key}:{method}")
         if not isinstance(found, Decline):
             return structs.replace(found, declines=tuple(declines))
         declines.append(structs.replace(found, method=method))
@@ -74,9 +74,10 @@ async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | Decli
         role="portal", account_id=subject.account_id, whmcs_client_id=subject.client_id, command_key=f"dunning:{key}"
     )
     try:
-        done = await pay_invoice(ctx, actor, PayInvoice(subject.invoice_id))
+        done = await charge_invoice(ctx, actor, subject.invoice_id, "dunning")
     except PaymentRefused as error:
-        return Decline("", "hard" if error.code in HARD else "unknown", error.code)
+        attempt = await captures.by_key(ctx.pool, subject.invoice_id, actor.command_key)
+        return Decline("", (attempt and attempt.decline_kind) or "unknown", error.code)
     except RuleViolated as error:  # the method was removed meanwhile
         return Decline("", "hard", error.code)
     except OutcomeUnknown:

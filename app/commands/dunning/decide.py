@@ -85,7 +85,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ()
     held: bool = False
     in_doubt: bool = False
-    charged_before: bool = False
+    paid_before: bool = False
 
 
 class End(Struct, frozen=True):
@@ -161,7 +161,7 @@ def standing(facts: Facts, today: date) -> Standing:
         return End("abandoned", "client_closed")
     if invoice.not_billed_for:
         return End("abandoned", invoice.not_billed_for)
-    if facts.charged_before or (known and known.state == "settled" and known.ended_reason not in RESTARTABLE):
+    if facts.paid_before or (known and known.state == "settled" and known.ended_reason not in RESTARTABLE):
         return End("abandoned", "open_again")
     if facts.in_doubt or facts.held:
         return Pause("payment_in_doubt" if facts.in_doubt else "on_hold")

@@ -23,6 +23,10 @@ from app.integrations.whmcs import suspensions
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.invoices import status_of
 
+_WAS_PAID = """
+SELECT EXISTS (SELECT FROM mirror.records WHERE source = 'whmcs' AND object = 'invoice_stage' AND parent_id = $1
+    AND lower(data ->> 'status') = 'paid')
+"""
 _HELD = """
 SELECT EXISTS (
     SELECT FROM portal.dunning_holds WHERE account_id = $1 AND lifted_at IS NULL
@@ -70,8 +74,8 @@ async def look(ctx: Context, subject: Subject, today: date) -> Looked:
         known=row.known if row else None,
         methods=tuple(methods),
         held=await is_held(ctx.pool, str(subject.account_id), int(subject.invoice_id), today),
-        in_doubt=bool(sent and sent.open_for_seconds),
-        charged_before=await _was_charged(ctx.pool, subject.invoice_id),
+        in_doubt=bool(sent and sent.open_for_seconds) or bool(await captures.in_doubt(ctx.pool, subject.invoice_id)),
+        paid_before=await _was_paid(ctx.pool, subject.invoice_id),
     )
     return Looked(subject, facts, row, methods)
 
@@ -126,12 +130,10 @@ def fingerprint(method: WhmcsRecord) -> str:
     return f"{method.record_id}:{method.data.get('card_last_four') or ''}:{expires}"
 
 
-async def _was_charged(pool: asyncpg.Pool, invoice_id: str) -> bool:
-    """Return whether the portal has charged the invoice with success, as far back as that is remembered."""
-    charged = await pool.fetchval(
-        "SELECT charged_at IS NOT NULL FROM portal.captures WHERE invoice_id = $1", invoice_id
-    )
-    return bool(charged)
+async def _was_paid(pool: asyncpg.Pool, invoice_id: str) -> bool:
+    """Return whether the portal has ever seen the invoice paid."""
+    seen: bool = await pool.fetchval(_WAS_PAID, invoice_id)
+    return seen
 
 
 async def is_held(pool: asyncpg.Pool, account_id: str, invoice_id: int, today: date) -> bool:

@@ -17,6 +17,7 @@ from app.http.answering.handler_types import Injected
 from app.http.answering.problems import Unavailable
 from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
+from app.http.monitoring.capture_metrics import capture_metrics
 from app.http.monitoring.dunning_metrics import dunning_metrics
 from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
@@ -105,6 +106,7 @@ async def _of_the_database(sources: MetricSources) -> list[bytes | None]:
         _fulfilments(pool),
         schedule_text(pool, settings.whmcs_time_zone),
         provider_metrics(pool),
+        capture_metrics(pool),
         dunning_metrics(pool, settings),
     )
     return await asyncio.gather(*(within(METRICS_SECONDS, each) for each in texts))

@@ -4,6 +4,7 @@ stored."""
 from litestar import Response, delete, post
 from litestar.params import FromPath, JSONBody
 
+from app.commands.billing.charge_invoice import PaidInvoice
 from app.commands.billing.create_payment_link import (
     CREATE_INVOICE_PDF_LINK,
     CREATE_PAYMENT_LINK,
@@ -16,7 +17,6 @@ from app.commands.billing.create_payment_methods_link import COMMAND as CREATE_P
 from app.commands.billing.create_payment_methods_link import ManagePaymentMethods
 from app.commands.billing.manage_payment_methods import REMOVE_PAYMENT_METHOD, SET_DEFAULT_PAYMENT_METHOD, OneMethod
 from app.commands.billing.pay_invoice import COMMAND as PAY_INVOICE
-from app.commands.billing.pay_invoice import PaidInvoice
 from app.commands.billing.sso_link import Link
 from app.errors import NotFound, PaymentRefused, RuleViolated
 from app.http.answering.command_response import run_command

@@ -7,14 +7,16 @@ have excluded is checked again here: another owner's record never passes.
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import UpstreamMalformed, UpstreamNotFound
+from app.errors import UpstreamMalformed, UpstreamNotFound, UpstreamRejected
 from app.integrations.admission.admission import unshared
 from app.integrations.admission.upstream_admission import UpstreamAdmission
 from app.integrations.error_translation import translates_all_errors
 from app.integrations.whmcs import lists, records
 from app.integrations.whmcs.api import Api, required
 from app.integrations.whmcs.automation import AutomationClient
+from app.integrations.whmcs.decline_texts import GatewayWords, read
 from app.integrations.whmcs.faults import WHMCS, understood
+from app.integrations.whmcs.gateway_log import GatewayLog
 from app.integrations.whmcs.invoices import InvoiceClient
 from app.integrations.whmcs.lists import RecordList
 from app.integrations.whmcs.orders import OrderClient
@@ -55,6 +57,7 @@ class WhmcsClient:
         self.accept_order, self.cancel_order = orders.accept, orders.cancel
         automation = AutomationClient(self._api, settings.whmcs_time_zone)
         self.automation_log, self.is_switched_on = automation.log, automation.is_switched_on
+        self.gateway_log = GatewayLog(self._api, settings.whmcs_time_zone).entries
         users = Users(self._api, settings.whmcs_customer_number_field_id)
         self.validate_login, self.clients_owned_by = users.validate_login, users.clients_owned_by
 
@@ -131,17 +134,24 @@ class WhmcsClient:
             raise UpstreamNotFound(WHMCS, "GetInvoice", "another client's")
         return found
 
-    async def charge(self, invoice_id: str) -> None:
+    async def charge(self, invoice_id: str) -> GatewayWords | None:
         """Charge the payment method on file for the open amount of an invoice. Never repeat this blindly.
 
+        Returns:
+            None if it was charged; if it was declined, what WHMCS says about that, which is rarely anything.
+
         Raises:
-            UpstreamRejected: nothing was charged; the vendor code gives the reason as far as WHMCS does:
-                `insufficient_funds`, `card_invalid`, `gateway_error` or `declined`.
             UpstreamNotFound: the invoice is absent, or no longer unpaid.
             OutcomeUnknown: it may have been charged, now or in a while.
         """
         seconds = self._settings.whmcs_charge_timeout_seconds
-        await self._charges.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
+        try:
+            await self._charges.call("CapturePayment", {"invoiceid": invoice_id}, write=True, timeout_seconds=seconds)
+        except UpstreamNotFound:
+            raise
+        except UpstreamRejected as error:
+            return read(error.reason)
+        return None
 
     async def set_invoice_gateway(self, invoice_id: str, gateway: str) -> None:
         """Assign an invoice to another payment gateway. Safe to repeat."""

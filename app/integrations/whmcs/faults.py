@@ -19,22 +19,12 @@ WHMCS = "whmcs"
 EMAIL_TAKEN = "email_taken"
 NOT_PENDING = "not_pending"
 SSO_BLOCKED = "sso_blocked"
-INSUFFICIENT_FUNDS = "insufficient_funds"
-CARD_INVALID = "card_invalid"
-GATEWAY_ERROR = "gateway_error"
 DECLINED = "declined"
 CANCELLATION_EXISTS = "cancellation_exists"
 UPGRADE_UNPAID = "upgrade_unpaid"
 
 PATTERNS: tuple[Meaning, ...] = (
     # A gateway's sentences about a charge come first: their words must not match anything below.
-    (re.compile(r"payment attempt failed.*(insufficient|not sufficient)", re.I), UpstreamRejected, INSUFFICIENT_FUNDS),
-    (
-        re.compile(r"payment attempt failed.*(expired|invalid card|card number|incorrect|cvc|cvv)", re.I),
-        UpstreamRejected,
-        CARD_INVALID,
-    ),
-    (re.compile(r"payment attempt failed.*(gateway|module|credential)", re.I), UpstreamRejected, GATEWAY_ERROR),
     (re.compile(r"payment attempt failed", re.I), UpstreamRejected, DECLINED),
     (re.compile(r"sso authentication blocked", re.I), UpstreamRejected, SSO_BLOCKED),
     (

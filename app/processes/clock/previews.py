@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import structs
 
+from app.commands.billing import capture_looks
 from app.commands.billing.watch_automation import ask
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.ingest import retention
@@ -44,6 +45,10 @@ async def _plans(r: Resources) -> list[str]:
     return [f"Would apply plan change {each.change_id} of service {each.subscription_id}." for each in due]
 
 
+async def _doubts(r: Resources) -> list[str]:
+    return [f"Would look at attempt {each} to charge an invoice." for each in await capture_looks.due(r.pool)]
+
+
 async def _scheduled(r: Resources) -> list[str]:
     due = await scheduled_lists.due(r.pool, MOST)
     return [f"Would change service {each.subscription_id} to {each.product_name}." for each in due]
@@ -69,6 +74,7 @@ async def _automation(r: Resources) -> list[str]:
 PREVIEWS: dict[str, Callable[[Resources], Awaitable[list[str]]]] = {
     "automation": _automation,
     "clean": _clean,
+    "doubts": _doubts,
     "fanout": _fanout,
     "mail": _mail,
     "plans": _plans,

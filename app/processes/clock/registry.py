@@ -49,6 +49,7 @@ def jobs(settings: Settings) -> list[ClockJob]:
             "fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR
         ),
         ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
+        ClockJob("doubts", Every(30), "Look again at charges that nobody answered.", chores.look_at_captures),
         ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
         ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),
         ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),

@@ -14,7 +14,15 @@ from app.projections.parts.fields import plain
 from app.projections.parts.invoice_lines import sums
 from app.projections.projector import Group
 from app.readmodels.billing import dunning_sentences
-from app.readmodels.billing.dunning import OF_SERVICE, RECORD, Decline, Dunning, DunningFacts, DunningState, most_urgent
+from app.readmodels.billing.dunning import (
+    OF_SERVICE,
+    RECORD,
+    Dunning,
+    DunningFacts,
+    DunningState,
+    decline_of,
+    most_urgent,
+)
 from app.readmodels.invoices import PAYABLE, status_of
 
 STATES: Mapping[str, DunningState] = {
@@ -88,7 +96,6 @@ def _is_owed(data: Mapping[str, Any]) -> bool:
 
 
 def _shown(facts: DunningFacts, text: str) -> Dunning:
-    reason = dunning_sentences.why(facts.decline_code)
     return Dunning(
         invoice_id=facts.invoice_id,
         state=STATES[facts.status],
@@ -100,5 +107,5 @@ def _shown(facts: DunningFacts, text: str) -> Dunning:
         suspends_on=facts.suspend_on,
         suspended_at=facts.suspended_at,
         paused_until=facts.paused_until,
-        decline=Decline(code=facts.decline_code, text=reason) if facts.decline_code and reason else None,
+        decline=decline_of(facts.decline_code) if facts.decline_code else None,
     )

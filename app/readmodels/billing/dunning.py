@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.readmodels.billing.payment_attempts import KINDS, told
+
 RECORD = "dunning"
 """The object under which the dunning of an invoice is mirrored, as a child of the invoice."""
 OF_SERVICE = "service_dunning"
@@ -19,18 +21,27 @@ DunningState = Literal["retrying", "grace", "suspended", "paused"]
 PayStep = Literal["pay_invoice", "add_payment_method"]
 FactsStatus = Literal["trying", "grace", "suspended", "paused", "ended"]
 
-HARD = frozenset({"card_expired", "card_invalid", "payment_method_missing"})
-"""Declines after which the same card is not tried again."""
+MISSING = "payment_method_missing"
+BLOCKED = "Your bank does not accept payments with this card any more."
 DECLINES: Mapping[str, str] = {
     "insufficient_funds": "Your bank declined the charge because there were not enough funds.",
-    "card_invalid": "Your card was not accepted.",
-    "card_expired": "Your card has expired.",
+    "issuer_unavailable": "Your bank could not be reached.",
     "payment_gateway_error": "The payment service could not take the payment.",
-    "payment_method_missing": "There is no payment method on file.",
+    "limit_reached": "Your card has reached a limit that your bank sets.",
+    "card_expired": "Your card has expired.",
+    "card_invalid": "Your card was not accepted.",
+    "card_blocked": BLOCKED,
+    "do_not_retry": BLOCKED,
+    "authentication_required": "Your bank wants you to confirm the payment yourself.",
+    MISSING: "There is no payment method on file.",
 }
-"""Code of a decline → what the customer reads."""
+"""Reason of a decline → what the customer reads. The advice that follows depends on what is planned next."""
 DECLINED = "Your payment method was declined, and the bank did not say why."
 """The sentence for any other code."""
+UNEXPLAINED = "payment_declined"
+CONFIRM = "authentication_required"
+NEW_CARD_NEEDED = frozenset({reason for reason, kind in KINDS.items() if kind == "hard"} - {CONFIRM} | {MISSING})
+"""Declines after which only another payment method helps."""
 
 
 class ToldStep(Struct, frozen=True, kw_only=True):
@@ -78,11 +89,18 @@ class DunningFacts(Struct, frozen=True, kw_only=True):
     steps: list[ToldStep] = []
 
 
-class Decline(Struct, frozen=True, kw_only=True):
+class LastDecline(Struct, frozen=True, kw_only=True):
     """Why the last charge failed: a code as in the table of errors, and a sentence."""
 
     code: str
     text: str
+
+
+def decline_of(reason: str) -> LastDecline:
+    """Return what the customer is told of a reason; a plain decline for one that has no word here."""
+    if reason == MISSING:
+        return LastDecline(code=MISSING, text=DECLINES[MISSING])
+    return LastDecline(code=told(reason)[0], text=DECLINES.get(reason, DECLINED))
 
 
 class Dunning(Struct, frozen=True, kw_only=True):
@@ -111,7 +129,7 @@ class Dunning(Struct, frozen=True, kw_only=True):
     suspends_on: date | None
     suspended_at: datetime | None
     paused_until: date | None
-    decline: Decline | None
+    decline: LastDecline | None
 
 
 URGENCY: tuple[DunningState, ...] = ("suspended", "grace", "retrying", "paused")

@@ -6,7 +6,15 @@ sentence speaks of it.
 
 from collections.abc import Iterator
 
-from app.readmodels.billing.dunning import DECLINED, DECLINES, HARD, DunningFacts, PayStep, ToldStep
+from app.readmodels.billing.dunning import (
+    CONFIRM,
+    DECLINED,
+    DECLINES,
+    NEW_CARD_NEEDED,
+    DunningFacts,
+    PayStep,
+    ToldStep,
+)
 
 PAUSED = (
     "We have paused the collection of invoice {number}{until}. Meanwhile we neither charge it nor suspend anything. "
@@ -20,6 +28,7 @@ AT_FIRST = "We charge your payment method on {} (attempt {} of {})."
 ANY_TIME = "Unless it is paid, what it bills can be suspended at any time."
 ON_A_DAY = "Unless it is paid, what it bills is suspended on {}."
 PAY = "Please pay it, or add another payment method."
+PAYMENT_PAGE = "Please pay it on its payment page."
 NEW_CARD = "Please add a new payment method, or pay the invoice now."
 
 
@@ -54,7 +63,9 @@ def next_steps(facts: DunningFacts) -> list[PayStep]:
     if facts.status in ("paused", "suspended"):
         return ["pay_invoice"]
     return (
-        ["add_payment_method", "pay_invoice"] if facts.decline_code in HARD else ["pay_invoice", "add_payment_method"]
+        ["add_payment_method", "pay_invoice"]
+        if facts.decline_code in NEW_CARD_NEEDED
+        else ["pay_invoice", "add_payment_method"]
     )
 
 
@@ -70,7 +81,13 @@ def _sentences(facts: DunningFacts, number: str, subject: str) -> Iterator[str]:
     if reason := why(facts.decline_code):
         yield reason
     yield from _follows(facts)
-    yield NEW_CARD if facts.decline_code in HARD else PAY
+    yield _advice(facts.decline_code, PAY)
+
+
+def _advice(code: str | None, usual: str) -> str:
+    if code == CONFIRM:
+        return PAYMENT_PAGE
+    return NEW_CARD if code in NEW_CARD_NEEDED else usual
 
 
 def _follows(facts: DunningFacts) -> Iterator[str]:
@@ -91,7 +108,7 @@ def _of_step(step: ToldStep, number: str, most: int | None) -> Iterator[str]:
         yield f"We could not charge your payment method for invoice {number}{of}."
         if step.next_attempt_on:
             yield f"We try again on {step.next_attempt_on}."
-        yield NEW_CARD if step.decline_code in HARD else "Please pay it, or update your payment method."
+        yield _advice(step.decline_code, "Please pay it, or update your payment method.")
     elif step.step == "new_method_failed":
         yield f"Your new payment method could not be charged for invoice {number}. {NEW_CARD}"
     elif step.step == "new_card_needed":

@@ -1,4 +1,4 @@
-"""Actions that move money: AddInvoicePayment, CapturePayment, AddCredit, ApplyCredit."""
+"""Actions that move money: AddInvoicePayment, CapturePayment, AddCredit, ApplyCredit; and the gateway's log."""
 
 import re
 import secrets
@@ -8,9 +8,12 @@ from typing import Any
 from sandbox.whmcs.actions.call import Action, Call, money
 from sandbox.whmcs.actions.errors import Refused
 from sandbox.whmcs.billing import add_credit, charge_card, pay_methods, receive, settle, totals
+from sandbox.whmcs.gateway import sentence
 from sandbox.whmcs.install import CARD_GATEWAY
 from sandbox.whmcs.state import ZERO
 
+MOST_ENTRIES = 20
+MOST_DATA = 4_000
 _DECIMAL = re.compile(r"\d+(\.\d{1,2})?")
 
 
@@ -34,10 +37,32 @@ def capture_payment(call: Call) -> dict[str, Any]:
     if invoice is None or invoice.status != "Unpaid":
         raise Refused("Invoice Not Found or Not Unpaid")
     cards = pay_methods(install, invoice.userid) if invoice.paymentmethod == CARD_GATEWAY else []
-    transid = f"ch_{secrets.token_hex(8)}"
-    if not cards or not charge_card(install, call.clock, invoice, cards[0].card_last_four, transid):
+    if not cards:
         raise Refused("Payment Attempt Failed")
+    declined = charge_card(install, call.clock, invoice, cards[0], f"ch_{secrets.token_hex(8)}")
+    if declined:
+        raise Refused(f"Payment Attempt Failed{f': {sentence(declined)}' if declined.tells == 'answer' else ''}")
     return {}
+
+
+def portal_gateway_log(call: Call) -> dict[str, Any]:
+    """PortalGatewayLog: a custom action of `deploy/whmcs/portalgatewaylog.php`, which an installation may lack."""
+    number = call.params.number("invoiceid")
+    if not number:
+        raise Refused("Invoice ID is Required")
+    found = [each for each in reversed(call.install.gateway.log) if each.invoiceid == number][:MOST_ENTRIES]
+    rows = [
+        {
+            "id": each.id,
+            "date": each.date,
+            "gateway": each.gateway,
+            "result": each.result,
+            "invoiceid": each.invoiceid,
+            "data": each.data[:MOST_DATA],
+        }
+        for each in found
+    ]
+    return {"totalresults": len(rows), "entries": {"entry": rows}}
 
 
 def add_credit_action(call: Call) -> dict[str, Any]:
@@ -84,6 +109,7 @@ def apply_credit(call: Call) -> dict[str, Any]:
 ACTIONS: dict[str, Action] = {
     "AddInvoicePayment": add_invoice_payment,
     "CapturePayment": capture_payment,
+    "PortalGatewayLog": portal_gateway_log,
     "AddCredit": add_credit_action,
     "ApplyCredit": apply_credit,
 }

@@ -87,9 +87,9 @@ def _pay(install: Install, clock: Clock, invoice: Invoice, form: Form) -> str:
         return "This is not a card number."
     if not number and not methods:
         return "There is no card on file. Please give a card number."
-    last_four = number[-4:] or methods[0].card_last_four
-    paid = charge_card(install, clock, invoice, last_four, f"ch_{secrets.token_hex(8)}")
-    return "Thank you, your payment was received." if paid else "The card was declined. Nothing was charged."
+    charged = number[-4:] or methods[0]
+    declined = charge_card(install, clock, invoice, charged, f"ch_{secrets.token_hex(8)}")
+    return "The card was declined. Nothing was charged." if declined else "Thank you, your payment was received."
 
 
 def payment_methods(install: Install, clock: Clock, client: Client, request: Request, form: Form) -> Response:

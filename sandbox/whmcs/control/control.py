@@ -14,7 +14,7 @@ from sandbox.ports import World
 from sandbox.whmcs import cron, daily_run
 from sandbox.whmcs.actions.instruments import store_card
 from sandbox.whmcs.billing import receive, totals
-from sandbox.whmcs.control import tables
+from sandbox.whmcs.control import payments, tables
 from sandbox.whmcs.control.staff import refund
 from sandbox.whmcs.control.tables import Handler, body_of, record_of, shown
 from sandbox.whmcs.hooks import Delivery
@@ -62,6 +62,7 @@ def routes(world: World, delivery: Delivery) -> list[Route]:
         route("/services/{id}/addons", "POST", _add_addon),
         route("/invoices/{id}/lines", "POST", _add_line),
         route("/return-origins", "PUT", _return_origins),
+        *(route(*each) for each in payments.ROUTES),
         *(route(*each) for each in tables.ROUTES),
     ]
 

@@ -43,6 +43,13 @@ async def test_dunning_is_listed_shown_held_and_goes_on(portal: Any, pool: async
     assert {each["action"] for each in actions} == {"dunning.hold", "dunning.forgive", "dunning.lift"}
 
 
+async def test_the_policy_is_shown(portal: Any, pool: asyncpg.Pool) -> None:
+    shown = portal("dunning", "policy").stdout
+    assert "1, 3, 7" in shown
+    assert "captures: whmcs" in shown
+    assert json.loads(portal("dunning", "policy", "--json").stdout)["policies"][0]["grace_days"] == 7
+
+
 async def test_what_cannot_be_done_is_refused_in_one_sentence(portal: Any, billed: UUID) -> None:
     nobody = ("--until", LATER, "--reason", "x")
     for arguments, status, said in (

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from app.commands.billing import captures
-from app.commands.billing import pay_invoice as pay_module
+from app.commands.billing import charge_invoice as charge_module
+from app.commands.billing.captures import NewAttempt
+from app.commands.billing.charge_invoice import PaidInvoice
 from app.commands.billing.create_payment_link import PayInvoice, create_payment_link
-from app.commands.billing.pay_invoice import PaidInvoice, pay_invoice
+from app.commands.billing.pay_invoice import pay_invoice
 from app.commands.execution.context import Actor
 from app.concurrency_limit import ConcurrencyLimit
 from app.errors import (
@@ -23,6 +25,7 @@ from app.errors import (
     RuleViolated,
 )
 from app.money import Money
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -120,9 +123,7 @@ async def test_whatever_happens_to_the_charge_it_is_made_once(desk: Any, hana: A
     await desk.sandbox.clear_faults()
     desk.let_in()
     await asyncio.sleep(FAULTS[name].get("seconds", 0))
-    await desk.pool.execute(
-        "UPDATE portal.captures SET sent_at = sent_at - $1 * interval '1 second'", captures.SETTLE_SECONDS
-    )
+    await desk.pool.execute("UPDATE portal.captures SET sent_at = sent_at - $1 * interval '1 second'", SETTLE_SECONDS)
     found = await outcome(desk, again(hana), invoice_id)
     if isinstance(found, PortalError):
         assert [each.code for each in found.errors] == ["invoice_paid"]
@@ -141,7 +142,7 @@ async def test_while_the_outcome_of_a_charge_is_unknown_there_is_no_other_charge
     for actor in (hana, again(hana)):
         refused = await refusal(desk, actor, invoice_id)
         assert refused.code == "payment_in_progress"
-        assert 0 < (refused.retry_after_seconds or 0) <= captures.SETTLE_SECONDS
+        assert 0 < (refused.retry_after_seconds or 0) <= SETTLE_SECONDS
     with pytest.raises(Conflict) as no_link:
         await create_payment_link(desk.context, again(hana), PayInvoice(invoice_id))
     assert no_link.value.code == "payment_in_progress"
@@ -162,7 +163,15 @@ async def test_a_charge_that_takes_effect_late_is_found_by_the_same_request(desk
 async def test_a_process_that_died_after_charging_leaves_no_second_charge(desk: Any, hana: Actor) -> None:
     invoice_id = await desk.bill(hana)
     amount = await desk.pool.fetchval("SELECT balance FROM read_model.invoices WHERE invoice_id = $1", invoice_id)
-    await captures.record_sent(desk.pool, invoice_id, hana.account_id, hana.command_key, amount)
+    sent = NewAttempt(
+        invoice_id=invoice_id,
+        account_id=hana.account_id_or_refuse(),
+        command_key=hana.command_key,
+        initiator="customer",
+        amount=amount,
+        currency="JPY",
+    )
+    await captures.record_sent(desk.pool, sent)
     await desk.resources.whmcs.charge(invoice_id)  # the answer went to nobody
     assert (await pay(desk, hana, invoice_id)).amount == Money("1100", "JPY")
     assert (await held(desk, invoice_id))["charged_at"] is not None
@@ -251,7 +260,7 @@ async def test_slow_charges_of_one_customer_hold_up_nothing_else_and_nobody_else
     await desk.sandbox.fault("whmcs", "latency", "CapturePayment", seconds=5, count=2)
     *slow, last = [await desk.bill(hana) for _ in range(3)]
     another = await desk.bill(ken)
-    monkeypatch.setattr(pay_module, "_CHARGES", ConcurrencyLimit(3, 2, wait_seconds=0.05))
+    monkeypatch.setattr(charge_module, "_CHARGES", ConcurrencyLimit(3, 2, wait_seconds=0.05))
     charges = [asyncio.create_task(pay_invoice(desk.context, again(hana), PayInvoice(each))) for each in slow]
     await asyncio.sleep(0.4)
     await create_payment_link(desk.context, hana, PayInvoice(last))

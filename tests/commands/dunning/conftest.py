@@ -15,10 +15,10 @@ from tests.commands.dunning.collecting import Collecting
 
 
 @pytest.fixture
-def collecting_settings(impatient_settings: Settings) -> Settings:
+def collecting_settings(sandbox_settings: Settings) -> Settings:
     """Both tasks are the portal's."""
     return msgspec.structs.replace(
-        impatient_settings, automate_captures="portal", automate_suspension="portal", suspensions_per_day_percent=100
+        sandbox_settings, automate_captures="portal", automate_suspension="portal", suspensions_per_day_percent=100
     )
 
 

@@ -59,7 +59,7 @@ def days(number: int) -> date:
         (structs.replace(FACTS, invoice=None), End("settled", "absent")),
         (structs.replace(FACTS, owner_id="8"), End("abandoned", "owner_changed")),
         (structs.replace(FACTS, client=Client(closed=True)), End("abandoned", "client_closed")),
-        (structs.replace(FACTS, charged_before=True), End("abandoned", "open_again")),
+        (structs.replace(FACTS, paid_before=True), End("abandoned", "open_again")),
         (structs.replace(FACTS, held=True), Pause("on_hold")),
         (structs.replace(FACTS, in_doubt=True), Pause("payment_in_doubt")),
         (FACTS, Owed(INVOICE, DUE)),

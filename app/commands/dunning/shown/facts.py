@@ -12,11 +12,10 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, structs
 
 from app.intake import parse
-from app.readmodels.billing.dunning import DunningFacts, FactsStatus, ToldStep
+from app.readmodels.billing.dunning import UNEXPLAINED, DunningFacts, FactsStatus, ToldStep
 
 LATE = timedelta(hours=1)
 """After this long a planned attempt that was not made is not shown any more."""
-UNEXPLAINED = "payment_declined"
 DAY = timedelta(days=1)
 
 

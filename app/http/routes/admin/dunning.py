@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from app.commands.dunning.staff import holds, overview
 from app.commands.dunning.staff.holds import Hold
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory, JournalState
+from app.commands.dunning.staff.terms import DunningTerms, terms
 from app.errors import NotFound, RuleViolated
 from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
@@ -70,6 +71,19 @@ async def list_dunning(
     pool, settings = context.pool, context.settings
     listed = await overview.listed(pool, settings, in_state, limit)
     return unstored(DunningList(listed, await overview.counts(pool, settings)))
+
+
+@get(
+    "/api/admin/dunning/policy",
+    policy=Policy(roles=OPERATOR, asks_upstream=True),
+    operation_id="getDunningPolicy",
+    summary="The policy of dunning",
+    tags=["Operators"],
+    responses=answers(DunningTerms, "Days, exceptions, who automates what, and the bound of a day."),
+)
+async def get_policy(context: AppContext) -> Response[bytes]:
+    """When charges are repeated, how long the grace is, for whom it differs, and whether the bound stopped a run."""
+    return unstored(await terms(context.pool, context.settings))
 
 
 @get(
@@ -173,4 +187,4 @@ async def lift_account(
     return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
 
 
-ROUTES = (list_dunning, get_dunning, hold, forgive, lift, hold_account, lift_account)
+ROUTES = (list_dunning, get_policy, get_dunning, hold, forgive, lift, hold_account, lift_account)

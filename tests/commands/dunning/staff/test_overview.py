@@ -12,9 +12,16 @@ from msgspec import structs
 
 from app.audit import Operator
 from app.cli.doctor.dunning import dunning
+from app.commands.dunning import grace
+from app.commands.dunning.journal import Row
+from app.commands.dunning.schedule import calendar_of
 from app.commands.dunning.staff import overview
+from app.commands.dunning.staff.terms import terms
 from app.errors import NotFound
 from app.http.monitoring.dunning_metrics import dunning_metrics
+from app.processes.clock import registry
+from app.resources import Resources
+from app.schedule import billing_tasks, clock_jobs
 from app.settings import Settings
 from tests.commands.dunning.shown.journaled import journal, step, suspended
 
@@ -103,6 +110,63 @@ async def test_what_needs_a_look_is_counted_and_found_by_the_doctor_and_in_metri
     assert all(f'portal_dunning{{state="{name}"}} {count}\n' in text for name, count in {**zeros, **counted}.items())
     elsewhere = await dunning(settings)
     assert (elsewhere.status, elsewhere.detail) == ("ok", "WHMCS charges and suspends")
+
+
+async def test_a_run_that_the_bound_stopped_is_a_finding_and_a_metric(
+    pool: asyncpg.Pool, resources: Resources, billed: UUID
+) -> None:
+    """The sentence is the one that the process says."""
+    bound = structs.replace(ours(resources.settings), suspensions_per_day_percent=0.1)
+    accounts = [structs.replace(a_row(), account_id=str(UUID(int=number))) for number in range(4)]
+    context = structs.replace(resources, settings=bound).context
+    said = await grace.excess(context, calendar_of(bound), accounts, NOW)
+    assert said is not None
+    await clock_jobs.register(pool, registry.registrations(bound))
+    await pool.execute(
+        "UPDATE portal.clock_jobs SET last_outcome = 'postponed', last_detail = $1 WHERE name = 'suspension'", said
+    )
+    finding = await dunning(bound)
+    assert (finding.status, finding.detail) == ("failed", said)
+    assert "portal_dunning_suspensions_stopped 1\n" in (await dunning_metrics(pool, bound)).decode()
+    assert (await terms(pool, bound)).stopped == said
+    for outcome, detail in (("done", said), ("postponed", "WHMCS is away")):
+        await pool.execute(
+            "UPDATE portal.clock_jobs SET last_outcome = $1, last_detail = $2 WHERE name = 'suspension'",
+            outcome,
+            detail,
+        )
+        assert (await dunning(bound)).status == "ok"
+        assert "portal_dunning_suspensions_stopped 0\n" in (await dunning_metrics(pool, bound)).decode()
+
+
+def a_row() -> Row:
+    return Row(
+        whmcs_invoice_id=77,
+        account_id="",
+        whmcs_client_id=1001,
+        state="grace",
+        max_attempts=3,
+        due_on=TODAY,
+        suspend_on=TODAY,
+        started_at=NOW,
+    )
+
+
+async def test_the_policy_names_every_exception_and_who_does_what(pool: asyncpg.Pool, settings: Settings) -> None:
+    found = await terms(
+        pool, structs.replace(ours(settings), dunning_policies="group 3: 2,5 + 14; product 12: 4 + never")
+    )
+    assert [(each.subject, each.retry_days, each.grace_days) for each in found.policies] == [
+        ("usual", (1, 3, 7), 7),
+        ("group 3", (2, 5), 14),
+        ("product 12", (4,), None),
+    ]
+    assert [(each.task, each.automator, each.since) for each in found.tasks] == [
+        ("captures", "portal", None),
+        ("suspension", "portal", None),
+    ]
+    await billing_tasks.record(pool, "portal", billing_tasks.Observed("captures", "none", None))
+    assert (await terms(pool, settings)).tasks[0].since is not None
 
 
 async def test_a_held_one_is_not_late(pool: asyncpg.Pool, settings: Settings, billed: UUID) -> None:

@@ -100,6 +100,15 @@ async def test_what_makes_no_sense_is_refused_and_changes_nothing(
     assert await pool.fetchval("SELECT count(*) FROM portal.dunning_holds") == 0
 
 
+async def test_the_policy_is_shown(api: httpx.AsyncClient, operator: dict[str, str]) -> None:
+    found = (await api.get(f"{ROOT}/policy", headers=operator)).json()
+    assert (found["policies"][0]["subject"], found["tasks"][0]["automator"], found["stopped"]) == (
+        "usual",
+        "whmcs",
+        None,
+    )
+
+
 async def test_metrics_count_it(api: httpx.AsyncClient, unpaid: UUID) -> None:
     text = (await api.get("/metrics")).text
     assert 'portal_dunning{state="grace"} 1' in text

@@ -1,0 +1,173 @@
+"""Attempts to charge invoices: for the invoice's customer in plain words, for staff with the reason as the gateway gave
+it.
+
+Reads: portal.capture_attempts, read_model.invoices.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from app.db import Db, rows
+from app.errors import NotFound
+from app.money import Money, money
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason, told
+
+MOST = 100
+AttemptOutcome = Literal["paid", "declined", "not_charged", "in_progress", "being_checked"]
+Initiator = Literal["customer", "staff", "dunning"]
+
+_COLUMNS = """
+a.attempt_id, a.invoice_id, a.account_id, a.initiator, a.amount, a.currency, a.pay_method_id, a.card_type,
+a.card_last_four, a.sent_at, a.outcome, a.ended_at, a.decline_kind, a.decline_reason, a.decline_code, a.decline_text,
+a.transaction_id, a.looked_at, a.resolved_by, a.evidence
+"""
+_FOR_STAFF = f"""
+SELECT {_COLUMNS} FROM portal.capture_attempts a
+WHERE ($1::text IS NULL OR a.invoice_id = $1) AND ($2::uuid IS NULL OR a.account_id = $2)
+    AND (NOT $3 OR a.outcome IS NULL)
+ORDER BY a.attempt_id DESC LIMIT $4
+"""
+_OWN = """
+SELECT EXISTS (SELECT FROM read_model.invoices WHERE account_id = $1 AND invoice_id = $2 AND status <> 'draft')
+"""
+_OF_CUSTOMER = f"""
+SELECT initiator, amount, currency, card_type, card_last_four, sent_at, outcome, decline_reason,
+    clock_timestamp() - sent_at < interval '{SETTLE_SECONDS} seconds' AS open
+FROM portal.capture_attempts WHERE account_id = $1 AND invoice_id = $2 ORDER BY attempt_id DESC LIMIT $3
+"""
+_DOUBTS = """
+SELECT count(*) AS count, coalesce(extract(epoch FROM clock_timestamp() - min(sent_at)), 0)::float8 AS oldest_seconds
+FROM portal.capture_attempts WHERE outcome IS NULL AND sent_at < clock_timestamp() - $1 * interval '1 second'
+"""
+_SENTENCES: dict[AttemptOutcome, str] = {
+    "paid": "The payment was taken.",
+    "not_charged": "The payment did not go through, and nothing was charged.",
+    "in_progress": "The payment is under way. Please look again in a moment.",
+    "being_checked": "We are checking what came of this payment. Please look again later before you pay once more.",
+}
+
+
+class PaymentAttempt(Struct, frozen=True, kw_only=True):
+    """One attempt to charge an invoice. `by` says who asked for it: the customer, or the provider.
+
+    `reason` is a code of the list of errors, such as `card_expired`, of a declined attempt alone; `message` says what
+    happened and what to do next.
+    """
+
+    attempted_at: datetime
+    by: Literal["you", "us"]
+    amount: Money
+    card_type: str | None
+    card_last_four: str | None
+    outcome: AttemptOutcome
+    reason: str | None
+    message: str
+
+
+class PaymentAttempts(Struct, frozen=True):
+    """The attempts to charge an invoice through the portal, newest first."""
+
+    items: list[PaymentAttempt]
+
+
+class CaptureAttempt(Struct, frozen=True, kw_only=True):
+    """One attempt to charge an invoice, for staff. Without an outcome it is in doubt.
+
+    `decline_text` is what the gateway said, without numbers and personal data. `evidence` is what ended a doubt, and
+    `resolved_by` who stated it, if WHMCS did not show it.
+    """
+
+    attempt_id: int
+    invoice_id: str
+    account_id: UUID
+    initiator: Initiator
+    amount: Decimal
+    currency: str
+    pay_method_id: str | None
+    card_type: str | None
+    card_last_four: str | None
+    sent_at: datetime
+    outcome: Literal["charged", "declined", "not_charged"] | None
+    ended_at: datetime | None
+    decline_kind: DeclineKind | None
+    decline_reason: DeclineReason | None
+    decline_code: str | None
+    decline_text: str | None
+    transaction_id: str | None
+    looked_at: datetime | None
+    resolved_by: str | None
+    evidence: str | None
+
+
+class CaptureAttempts(Struct, frozen=True):
+    """Attempts to charge invoices, newest first."""
+
+    items: list[CaptureAttempt]
+
+
+class Doubts(Struct, frozen=True):
+    """How many attempts are in doubt that nothing can come of any more, and the age of the oldest."""
+
+    count: int
+    oldest_seconds: float
+
+
+async def attempts_of_invoice(pool: asyncpg.Pool, account_id: UUID, invoice_id: str) -> PaymentAttempts:
+    """Return the newest attempts to charge one of the account's invoices.
+
+    Raises:
+        NotFound: `invoice_not_found`, absent, a draft, or another account's.
+    """
+    if not await pool.fetchval(_OWN, account_id, invoice_id):
+        raise NotFound("Invoice not found.", code="invoice_not_found")
+    return PaymentAttempts([_plain(row) for row in await pool.fetch(_OF_CUSTOMER, account_id, invoice_id, MOST)])
+
+
+def _plain(row: asyncpg.Record) -> PaymentAttempt:
+    outcome = _outcome(row)
+    reason, message = None, _SENTENCES.get(outcome, "")
+    if outcome == "declined":
+        reason, message = told(row["decline_reason"] or "", row["card_last_four"])
+    return PaymentAttempt(
+        attempted_at=row["sent_at"],
+        by="you" if row["initiator"] == "customer" else "us",
+        amount=money(row["amount"], row["currency"]),
+        card_type=row["card_type"],
+        card_last_four=row["card_last_four"],
+        outcome=outcome,
+        reason=reason,
+        message=message,
+    )
+
+
+def _outcome(row: asyncpg.Record) -> AttemptOutcome:
+    if row["outcome"] == "charged":
+        return "paid"
+    if row["outcome"] in ("declined", "not_charged"):
+        outcome: AttemptOutcome = row["outcome"]
+        return outcome
+    return "in_progress" if row["open"] else "being_checked"
+
+
+async def attempts(
+    db: Db, *, invoice_id: str | None = None, account_id: UUID | None = None, in_doubt: bool = False, limit: int = MOST
+) -> CaptureAttempts:
+    """Return the newest attempts: all, those of an invoice or an account, or those in doubt alone."""
+    return CaptureAttempts(await rows(db, CaptureAttempt, _FOR_STAFF, invoice_id, account_id, in_doubt, limit))
+
+
+async def doubts(db: Db) -> Doubts:
+    """Count the attempts in doubt that nothing can come of any more."""
+    [found] = await rows(db, Doubts, _DOUBTS, float(SETTLE_SECONDS))
+    return found
+
+
+def for_staff(attempt: object) -> CaptureAttempt:
+    """Return an attempt of the journal, which has these fields and more, as staff see it."""
+    return msgspec.convert(attempt, CaptureAttempt, from_attributes=True)
