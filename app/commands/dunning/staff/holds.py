@@ -103,12 +103,22 @@ async def hold(ctx: Context, operator: Operator, target: Target, reason: str, un
         sentence = f"Give a day from today on and within {LONGEST_DAYS} days. To stop for good, forgive the invoice."
         violation = Violation("until", "hold_day_invalid", sentence)
         raise RuleViolated(sentence, code="hold_day_invalid", errors=[violation])
-    return await _place(ctx, operator, target, reason, until, "dunning.hold")
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        placed = await _place(connection, operator, target, reason, until)
+        await audit(connection, operator, "dunning.hold", [target.name], reason=reason, until=until.isoformat())
+        woken = await _shown(ctx, connection, target)
+    await ctx.inbox.wake(woken)
+    return placed
 
 
 async def forgive(ctx: Context, operator: Operator, target: Target, reason: str) -> Hold:
     """Stop the dunning of an invoice for good. What is owed stays owed."""
-    return await _place(ctx, operator, target, reason, None, "dunning.forgive")
+    async with ctx.pool.acquire() as connection, connection.transaction():
+        placed = await _place(connection, operator, target, reason, None)
+        await audit(connection, operator, "dunning.forgive", [target.name], reason=reason)
+        woken = await _shown(ctx, connection, target)
+    await ctx.inbox.wake(woken)
+    return placed
 
 
 async def lift(ctx: Context, operator: Operator, target: Target, reason: str) -> list[Hold]:
@@ -127,17 +137,11 @@ async def lift(ctx: Context, operator: Operator, target: Target, reason: str) ->
     return lifted
 
 
-async def _place(
-    ctx: Context, operator: Operator, target: Target, reason: str, until: date | None, action: str
-) -> Hold:
-    async with ctx.pool.acquire() as connection, connection.transaction():
-        await rows(connection, Hold, _LIFT, target.account_id, target.invoice_id, _name(operator))
-        values = (target.account_id, target.invoice_id, reason, until, _name(operator))
-        [placed] = await rows(connection, Hold, _PLACE, *values)
-        detail = {"until": until.isoformat()} if until else {}
-        await audit(connection, operator, action, [target.name], reason=reason, **detail)
-        woken = await _shown(ctx, connection, target)
-    await ctx.inbox.wake(woken)
+async def _place(db: Db, operator: Operator, target: Target, reason: str, until: date | None) -> Hold:
+    """Store a hold in place of an earlier one."""
+    await rows(db, Hold, _LIFT, target.account_id, target.invoice_id, _name(operator))
+    values = (target.account_id, target.invoice_id, reason, until, _name(operator))
+    [placed] = await rows(db, Hold, _PLACE, *values)
     return placed
 
 

@@ -2,16 +2,16 @@
 
 from datetime import date
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from app.commands.dunning.staff import holds, overview
-from app.commands.dunning.staff.holds import Hold
+from app.commands.dunning.staff.holds import Hold, Target
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory, JournalState
 from app.commands.dunning.staff.terms import DunningTerms, terms
+from app.commands.execution.context import Context
 from app.errors import NotFound, RuleViolated
 from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
@@ -20,10 +20,8 @@ from app.http.routes.admin.projections import operator_of
 from app.inputs.text import Line
 
 InvoiceNumber = Annotated[int, PathParameter(ge=1, le=2**53, description="WHMCS's id of the invoice.")]
-Account = Annotated[UUID, PathParameter(description="The account.")]
 Reason = Annotated[Line, Meta(min_length=1, max_length=255)]
 READ = Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound,))
-WRITE = Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound, RuleViolated))
 
 
 class DunningList(Struct, frozen=True):
@@ -34,16 +32,24 @@ class DunningList(Struct, frozen=True):
 
 
 class PlaceHold(Struct, forbid_unknown_fields=True):
-    """The last day of the hold, and the reason, which the audit log keeps."""
+    """A hold.
 
-    until: date
+    Attributes:
+        until: its last day; null to stop dunning for good, which forgives nothing of the debt.
+        reason: kept in the audit log, and not shown to the customer.
+        whole_account: hold every invoice of the account that has this one.
+    """
+
+    until: date | None
     reason: Reason
+    whole_account: bool = False
 
 
-class DunningReason(Struct, forbid_unknown_fields=True):
-    """The reason, which the audit log keeps."""
+class LiftHold(Struct, forbid_unknown_fields=True):
+    """The reason, which the audit log keeps; `whole_account` lifts the hold of the account that has the invoice."""
 
     reason: Reason
+    whole_account: bool = False
 
 
 class LiftedHolds(Struct, frozen=True):
@@ -101,7 +107,7 @@ async def get_dunning(context: AppContext, invoice_id: InvoiceNumber) -> Respons
 
 @post(
     "/api/admin/dunning/{invoice_id:int}/hold",
-    policy=WRITE,
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound, RuleViolated)),
     status_code=200,
     operation_id="holdDunning",
     summary="Pause an invoice's dunning",
@@ -111,29 +117,12 @@ async def get_dunning(context: AppContext, invoice_id: InvoiceNumber) -> Respons
 async def hold(
     actor: Caller, context: AppContext, invoice_id: InvoiceNumber, data: JSONBody[PlaceHold]
 ) -> Response[bytes]:
-    """Neither charge the invoice nor suspend anything for it up to and including a day. Replaces an earlier hold.
-
-    What dunning suspended comes back within seconds.
-    """
-    target = await holds.target_of_invoice(context.pool, invoice_id)
-    return unstored(await holds.hold(context, operator_of(actor), target, data.reason, data.until))
-
-
-@post(
-    "/api/admin/dunning/{invoice_id:int}/forgive",
-    policy=READ,
-    status_code=200,
-    operation_id="forgiveDunning",
-    summary="Stop an invoice's dunning for good",
-    tags=["Operators"],
-    responses=answers(Hold, "The hold without an end."),
-)
-async def forgive(
-    actor: Caller, context: AppContext, invoice_id: InvoiceNumber, data: JSONBody[DunningReason]
-) -> Response[bytes]:
-    """Neither charge the invoice nor suspend anything for it any more. What is owed stays owed. Safe to repeat."""
-    target = await holds.target_of_invoice(context.pool, invoice_id)
-    return unstored(await holds.forgive(context, operator_of(actor), target, data.reason))
+    """Neither charge the invoice nor suspend anything for it up to and including a day, or for good. What dunning
+    suspended comes back within seconds. Replaces an earlier hold."""
+    target, operator = await _target(context, invoice_id, data.whole_account), operator_of(actor)
+    if data.until is None:
+        return unstored(await holds.forgive(context, operator, target, data.reason))
+    return unstored(await holds.hold(context, operator, target, data.reason, data.until))
 
 
 @post(
@@ -146,45 +135,16 @@ async def forgive(
     responses=answers(LiftedHolds, "The holds that were lifted."),
 )
 async def lift(
-    actor: Caller, context: AppContext, invoice_id: InvoiceNumber, data: JSONBody[DunningReason]
+    actor: Caller, context: AppContext, invoice_id: InvoiceNumber, data: JSONBody[LiftHold]
 ) -> Response[bytes]:
-    """Lift the hold or the forgiveness of an invoice: dunning goes on where it stopped. One of the account stays."""
+    """Lift the hold of an invoice, also one for good: dunning goes on where it stopped. One of the account stays."""
+    target = await _target(context, invoice_id, data.whole_account)
+    return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
+
+
+async def _target(context: Context, invoice_id: int, whole_account: bool) -> Target:
     target = await holds.target_of_invoice(context.pool, invoice_id)
-    return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
+    return Target(target.account_id) if whole_account else target
 
 
-@post(
-    "/api/admin/dunning/accounts/{account_id:uuid}/hold",
-    policy=WRITE,
-    status_code=200,
-    operation_id="holdAccountDunning",
-    summary="Pause the dunning of an account",
-    tags=["Operators"],
-    responses=answers(Hold, "The hold."),
-)
-async def hold_account(
-    actor: Caller, context: AppContext, account_id: Account, data: JSONBody[PlaceHold]
-) -> Response[bytes]:
-    """Neither charge any invoice of the account nor suspend anything up to and including a day."""
-    target = await holds.target_of_account(context.pool, account_id)
-    return unstored(await holds.hold(context, operator_of(actor), target, data.reason, data.until))
-
-
-@post(
-    "/api/admin/dunning/accounts/{account_id:uuid}/lift",
-    policy=READ,
-    status_code=200,
-    operation_id="liftAccountDunningHold",
-    summary="Let the dunning of an account go on",
-    tags=["Operators"],
-    responses=answers(LiftedHolds, "The holds that were lifted."),
-)
-async def lift_account(
-    actor: Caller, context: AppContext, account_id: Account, data: JSONBody[DunningReason]
-) -> Response[bytes]:
-    """Lift the hold of an account. Those of single invoices stay."""
-    target = await holds.target_of_account(context.pool, account_id)
-    return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
-
-
-ROUTES = (list_dunning, get_policy, get_dunning, hold, forgive, lift, hold_account, lift_account)
+ROUTES = (list_dunning, get_policy, get_dunning, hold, lift)
