@@ -35,7 +35,6 @@ OWNERS = {
     "portal.clock_runs": "app.schedule",
     "portal.commands": "app.commands.execution",
     "portal.dunning": "app.commands.dunning",
-    "portal.dunning_holds": "app.commands.dunning",
     "portal.dunning_steps": "app.commands.dunning",
     "portal.dunning_suspensions": "app.commands.dunning",
     "portal.enrolments": "app.commands.identity",
