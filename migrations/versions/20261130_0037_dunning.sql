@@ -22,6 +22,7 @@ CREATE TABLE portal.dunning (
     adopted_by text,
     round integer NOT NULL DEFAULT 0,
     looked_at timestamptz,
+    asked_at timestamptz,
     version bigint NOT NULL DEFAULT 0,
     started_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
@@ -45,6 +46,8 @@ COMMENT ON COLUMN portal.dunning.next_step_at IS 'When the process looks at the 
 COMMENT ON COLUMN portal.dunning.round IS 'How often dunning of this invoice began again, for example after staff had moved its due date.';
 
 COMMENT ON COLUMN portal.dunning.looked_at IS 'When the invoice was last read from WHMCS because the read models said that something had changed.';
+
+COMMENT ON COLUMN portal.dunning.asked_at IS 'When a suspended invoice was last queued to be read again, in case the news of its payment was lost.';
 
 COMMENT ON COLUMN portal.dunning.grace_seen IS 'Days of grace on which the process was at work. A day that it missed counts for the customer.';
 

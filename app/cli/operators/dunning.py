@@ -13,7 +13,7 @@ from rich.table import Table
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
 from app.commands.dunning.staff import holds, overview
-from app.commands.dunning.staff.holds import Hold, Target
+from app.commands.dunning.staff.holds import Hold, HoldTarget
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory
 from app.commands.dunning.staff.terms import DunningTerms, terms
 from app.resources import Resources
@@ -142,7 +142,7 @@ def _checked(invoice_id: int | None, account: UUID | None, reason: str) -> None:
         sys.exit(2)
 
 
-async def _target(r: Resources, invoice_id: int | None, account: UUID | None) -> Target:
+async def _target(r: Resources, invoice_id: int | None, account: UUID | None) -> HoldTarget:
     if account is not None:
         return await holds.target_of_account(r.pool, account)
     assert invoice_id is not None, "_checked has refused that"

@@ -25,7 +25,6 @@ from app.ingest.refetch.owners import whmcs_hint
 
 AT_ONCE = 50
 LOOK_AGAIN_SECONDS = 20
-CHECK_SECONDS = 300
 
 _NEWS = f"""
 SELECT {", ".join(f"d.{name.strip()}" for name in COLUMNS.split(","))} FROM portal.dunning d
@@ -37,9 +36,12 @@ WHERE d.ended_at IS NULL
 ORDER BY d.looked_at NULLS FIRST LIMIT {AT_ONCE}
 """
 _HELD = f"SELECT {COLUMNS} FROM portal.dunning d WHERE d.state = 'suspended' AND {HELD.format('d')} LIMIT {AT_ONCE}"
-_UNCHECKED = """
-SELECT whmcs_invoice_id FROM portal.dunning WHERE state = 'suspended' AND coalesce(looked_at, '-infinity') < $1
-ORDER BY looked_at NULLS FIRST LIMIT 20
+_ASK = f"""
+UPDATE portal.dunning SET asked_at = $1 WHERE whmcs_invoice_id IN (
+    SELECT whmcs_invoice_id FROM portal.dunning
+    WHERE state = 'suspended' AND coalesce(asked_at, '-infinity') < $1::timestamptz - interval '5 minutes'
+    ORDER BY asked_at NULLS FIRST LIMIT {AT_ONCE})
+RETURNING whmcs_invoice_id
 """
 
 log = structlog.get_logger()
@@ -91,9 +93,7 @@ async def _hold(ctx: Context, row: Row, calendar: Calendar, at: datetime) -> Non
 
 async def _ask_again(ctx: Context, at: datetime) -> None:
     """Have suspended invoices read again now and then, because the news of a payment may be lost."""
-    found = await ctx.pool.fetch(_UNCHECKED, at - timedelta(seconds=CHECK_SECONDS))
-    for each in found:
-        await journal.note_look(ctx.pool, str(each["whmcs_invoice_id"]), at)
+    found = await ctx.pool.fetch(_ASK, at)
     await ctx.inbox.submit(
         [whmcs_hint("invoice", str(each["whmcs_invoice_id"]), f"dunning:{uuid4()}") for each in found]
     )

@@ -56,7 +56,7 @@ class Hold(Struct, frozen=True, kw_only=True):
     lifted_at: datetime | None
 
 
-class Target(Struct, frozen=True):
+class HoldTarget(Struct, frozen=True):
     """An account, or one of its invoices."""
 
     account_id: str
@@ -68,7 +68,7 @@ class Target(Struct, frozen=True):
         return self.account_id if self.invoice_id is None else f"invoice {self.invoice_id}"
 
 
-async def target_of_invoice(db: Db, invoice_id: int) -> Target:
+async def target_of_invoice(db: Db, invoice_id: int) -> HoldTarget:
     """Find the account of an invoice.
 
     Raises:
@@ -77,10 +77,10 @@ async def target_of_invoice(db: Db, invoice_id: int) -> Target:
     account_id = await db.fetchval(_OWNER, invoice_id)
     if account_id is None:
         raise NotFound("Invoice not found.", code="invoice_not_found")
-    return Target(account_id, invoice_id)
+    return HoldTarget(account_id, invoice_id)
 
 
-async def target_of_account(db: Db, account_id: UUID) -> Target:
+async def target_of_account(db: Db, account_id: UUID) -> HoldTarget:
     """Check that there is such an account.
 
     Raises:
@@ -89,10 +89,10 @@ async def target_of_account(db: Db, account_id: UUID) -> Target:
     known = await db.fetchval("SELECT true FROM portal.id_mappings WHERE account_id = $1", account_id)
     if not known:
         raise NotFound("There is no such account.")
-    return Target(str(account_id))
+    return HoldTarget(str(account_id))
 
 
-async def hold(ctx: Context, operator: Operator, target: Target, reason: str, until: date) -> Hold:
+async def hold(ctx: Context, operator: Operator, target: HoldTarget, reason: str, until: date) -> Hold:
     """Pause dunning up to and including a day. Takes the place of an earlier hold of the same target.
 
     Raises:
@@ -111,7 +111,7 @@ async def hold(ctx: Context, operator: Operator, target: Target, reason: str, un
     return placed
 
 
-async def forgive(ctx: Context, operator: Operator, target: Target, reason: str) -> Hold:
+async def forgive(ctx: Context, operator: Operator, target: HoldTarget, reason: str) -> Hold:
     """Stop the dunning of an invoice for good. What is owed stays owed."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         placed = await _place(connection, operator, target, reason, None)
@@ -121,7 +121,7 @@ async def forgive(ctx: Context, operator: Operator, target: Target, reason: str)
     return placed
 
 
-async def lift(ctx: Context, operator: Operator, target: Target, reason: str) -> list[Hold]:
+async def lift(ctx: Context, operator: Operator, target: HoldTarget, reason: str) -> list[Hold]:
     """Let dunning go on where it stopped. A hold of the account stays when one of its invoices is named.
 
     Raises:
@@ -137,7 +137,7 @@ async def lift(ctx: Context, operator: Operator, target: Target, reason: str) ->
     return lifted
 
 
-async def _place(db: Db, operator: Operator, target: Target, reason: str, until: date | None) -> Hold:
+async def _place(db: Db, operator: Operator, target: HoldTarget, reason: str, until: date | None) -> Hold:
     """Store a hold in place of an earlier one."""
     await rows(db, Hold, _LIFT, target.account_id, target.invoice_id, _name(operator))
     values = (target.account_id, target.invoice_id, reason, until, _name(operator))
@@ -145,7 +145,7 @@ async def _place(db: Db, operator: Operator, target: Target, reason: str, until:
     return placed
 
 
-async def _shown(ctx: Context, connection: Connection, target: Target) -> set[tuple[str, int]]:
+async def _shown(ctx: Context, connection: Connection, target: HoldTarget) -> set[tuple[str, int]]:
     """Show the customer what changed, in the commit that changes it."""
     woken: set[tuple[str, int]] = set()
     for each in await connection.fetch(_OPEN, target.account_id, target.invoice_id):

@@ -8,7 +8,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
 from app.commands.dunning.staff import holds, overview
-from app.commands.dunning.staff.holds import Hold, Target
+from app.commands.dunning.staff.holds import Hold, HoldTarget
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory, JournalState
 from app.commands.dunning.staff.terms import DunningTerms, terms
 from app.commands.execution.context import Context
@@ -142,9 +142,9 @@ async def lift(
     return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
 
 
-async def _target(context: Context, invoice_id: int, whole_account: bool) -> Target:
+async def _target(context: Context, invoice_id: int, whole_account: bool) -> HoldTarget:
     target = await holds.target_of_invoice(context.pool, invoice_id)
-    return Target(target.account_id) if whole_account else target
+    return HoldTarget(target.account_id) if whole_account else target
 
 
 ROUTES = (list_dunning, get_policy, get_dunning, hold, lift)

@@ -11,7 +11,7 @@ import pytest
 from app.audit import Operator
 from app.commands.dunning.shown.announce import announce_due
 from app.commands.dunning.staff import holds, overview
-from app.commands.dunning.staff.holds import Target
+from app.commands.dunning.staff.holds import HoldTarget
 from app.commands.execution.context import Context
 from app.errors import NotFound, RuleViolated
 from app.events import Change
@@ -132,6 +132,6 @@ async def test_a_hold_of_another_account_is_none_of_this_one(
     ours: Context, pool: asyncpg.Pool, billed: UUID, feed: Feed
 ) -> None:
     await journal(pool, billed, **PLANNED)
-    await holds.hold(ours, MIKA, Target(str(uuid4())), "another", LATER)
+    await holds.hold(ours, MIKA, HoldTarget(str(uuid4())), "another", LATER)
     await announce_due(ours)
     assert (await shown(pool, feed))[0]["state"] == "retrying"
