@@ -286,6 +286,50 @@ class Settings(Struct, frozen=True, kw_only=True):
         "whmcs"
     )
 
+    dunning_retry_days: Annotated[
+        str,
+        note(
+            "Days after the due date on which the portal charges an unpaid invoice again, rising, comma separated; "
+            "where AUTOMATE_CAPTURES is portal."
+        ),
+    ] = "1,3,7"
+    dunning_grace_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=90,
+            description="Days between the last of those charges and the suspension; where AUTOMATE_SUSPENSION is "
+            "portal.",
+        ),
+    ] = 7
+    dunning_policies: Annotated[
+        str,
+        note(
+            "Exceptions by WHMCS client group or product, semicolon separated, as `group 3: 2,5 + 14; product 12: "
+            "1,3,7 + never`: the days of the charges, and the days of grace. A group outranks products."
+        ),
+    ] = ""
+    dunning_hour: Annotated[
+        int, Meta(ge=0, le=23, description="Hour of WHMCS's clock from which unpaid invoices are charged.")
+    ] = 9
+    dunning_holidays: Annotated[
+        str,
+        note(
+            "Country, ISO 3166, on whose public and bank holidays nothing is suspended, nor on weekends; empty: "
+            "weekends alone."
+        ),
+    ] = "JP"
+    suspensions_per_day_percent: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="Accounts that dunning suspends in one day at most, in percent of those with services, but "
+            "always three; if more are due, it suspends nobody and asks "
+            "(`portal schedule run suspension --confirm N`).",
+        ),
+    ] = 2.0
+
     freebit_url: Annotated[str, note("Freebit API base URL, up to and without /emptool/api.")]
     freebit_oem_id: Annotated[str, note("Freebit OEM id.")]
     freebit_oem_key: Annotated[str, note("Freebit OEM key.")]

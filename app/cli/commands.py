@@ -16,6 +16,7 @@ from app.cli.operators.automation import automation
 from app.cli.operators.backfill import backfill
 from app.cli.operators.captures import captures
 from app.cli.operators.dead_letters import dead_letters
+from app.cli.operators.dunning import dunning
 from app.cli.operators.end_sessions import end_sessions
 from app.cli.operators.explain import explain
 from app.cli.operators.fulfilments import fulfilments
@@ -154,7 +155,7 @@ def migrate(direction: str, revision: str | None, runtime_role: str | None, as_j
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services, providers, whm),
-    *(schedule, automation, captures),
+    *(schedule, automation, captures, dunning),
     *(staff, forget_second_factor, invite, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""

@@ -3,8 +3,8 @@
 An entry has only the kind of mail, the recipient, and at most the id of a row that it concerns. Therefore known and
 unknown addresses are handled alike, and a token exists only in the mail itself.
 
-Reads: portal.users, scheduled_changes, enrolments. Reads and writes: portal.mails. Writes: portal.password_resets,
-portal.sign_in_codes.
+Reads: portal.users, scheduled_changes, enrolments, dunning_steps. Reads and writes: portal.mails. Writes:
+portal.password_resets, portal.sign_in_codes.
 """
 
 import random
@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
+from app.commands.account import dunning_mail
 from app.commands.identity import reset_tokens, sign_in_codes
 from app.commands.identity.enrolment import enrolment_mails
 from app.db import Db, is_outage
@@ -39,6 +40,7 @@ MailKind = Literal[
     "link_code",
     "account_signed_up",
     "account_linked",
+    "dunning",
 ]
 
 BATCH = 20
@@ -252,6 +254,7 @@ WRITERS: Mapping[str, MailWriter] = {
     "welcome": _welcome,
     "scheduled_change_made": _scheduled_change,
     "scheduled_change_refused": _scheduled_change,
+    "dunning": dunning_mail.write,
     "password_changed": _notice(
         "Your password was changed", "Your password was changed, and all other sessions were ended."
     ),

@@ -22,6 +22,7 @@ from app.commands.billing import (
     manage_payment_methods,
     pay_invoice,
 )
+from app.commands.dunning.staff import holds
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
 from app.commands.identity import (
@@ -70,6 +71,7 @@ MODULES: tuple[ModuleType, ...] = (
     capture_looks,
     captures_by_staff,
     decide,
+    holds,
     change_password,
     change_second_factor,
     log_in,

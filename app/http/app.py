@@ -54,7 +54,7 @@ from app.http.routes import (
     subscriptions,
     webhooks,
 )
-from app.http.routes.admin import captures, fulfilments, projections, providers, schedule
+from app.http.routes.admin import captures, dunning, fulfilments, projections, providers, schedule
 from app.http.routes.admin import subscriptions as admin_subscriptions
 from app.http.routes.case_attachments import LARGEST_BODY_BYTES
 from app.http.routes.events import EventSources
@@ -94,6 +94,7 @@ ROUTES = (
     *admin_subscriptions.ROUTES,
     *providers.ROUTES,
     *captures.ROUTES,
+    *dunning.ROUTES,
     *schedule.ROUTES,
     *webhooks.ROUTES,
     *health.ROUTES,
@@ -193,8 +194,7 @@ def _monitored(
     app.state.cache_health = SingleFlight(partial(health.cache_health, r.context, health_pool, checks, layers))
     process_metrics = ProcessMetrics(settings.metrics_dir, partial(metrics.own_counts, layers))
     measures = Metrics(health_pool, (settings.salesforce_channel, settings.salesforce_eligibility_topic))
-    zone = settings.whmcs_time_zone
-    sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission, zone)
+    sources = metrics.MetricSources(r.redis, process_metrics, measures, health_pool, r.admission, settings)
     app.state.metrics_text = SingleFlight(partial(metrics.metrics_text, sources))
     return process_metrics
 

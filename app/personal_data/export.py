@@ -52,6 +52,11 @@ TABLES = {
     "portal/commands": ("portal.commands", "account_id = $3"),
     "portal/captures": ("portal.captures", "account_id = $3"),
     "portal/capture_attempts": ("portal.capture_attempts", "account_id = $3"),
+    "portal/dunning": ("portal.dunning", "account_id = $3::text"),
+    "portal/dunning_steps": ("portal.dunning_steps", "account_id = $3::text"),
+    "portal/dunning_news": ("portal.dunning_news", "account_id = $3::text"),
+    "portal/dunning_holds": ("portal.dunning_holds", "account_id = $3::text"),
+    "portal/dunning_suspensions": ("portal.dunning_suspensions", "account_id = $3::text"),
     "portal/fulfilments": ("portal.fulfilments", "account_id = $3"),
     "portal/fulfilment_steps": (
         "portal.fulfilment_steps",

@@ -11,6 +11,7 @@ from app.commands import mail_outbox
 from app.commands.account import checked_address, report_to_salesforce
 from app.commands.billing import capture_looks
 from app.commands.billing import watch_automation as automation
+from app.commands.dunning.shown.announce import announce_due
 from app.commands.execution import ledger
 from app.commands.providers.follow import follow as follow_billing
 from app.commands.subscriptions.plan_changes.follow import follow
@@ -105,6 +106,11 @@ async def follow_merges(resources: Resources) -> str:
 async def send_mail(resources: Resources) -> str:
     """Send the mails that are due."""
     return _counted(await mail_outbox.send_due(resources.pool, resources.settings), "mails")
+
+
+async def show_dunning(resources: Resources) -> str:
+    """Show customers what dunning did and does next."""
+    return _counted(await announce_due(resources.context), "invoices")
 
 
 async def report_customers(resources: Resources) -> str:

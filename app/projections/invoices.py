@@ -1,6 +1,6 @@
 """Invoices: a WHMCS invoice → one row; none while it is a draft, which customers do not see.
 
-Reads: whmcs invoice and its invoice_upgrades; the client's addons. Writes: read_model.invoices.
+Reads: whmcs invoice, its invoice_upgrades and dunning; the client's addons. Writes: read_model.invoices.
 """
 
 from decimal import Decimal
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from app.events import Record
 from app.intake import unreadable
+from app.projections.parts import dunning
 from app.projections.parts.fields import day, local_instant, objects, plain, shown
 from app.projections.parts.invoice_lines import (
     Sums,
@@ -27,6 +28,7 @@ from app.projections.parts.invoice_lines import (
 )
 from app.projections.parts.line_services import CONTEXT, READS, Translations, billed, translations
 from app.projections.projector import Group, Projected, Projector
+from app.readmodels.billing.dunning import RECORD, Dunning
 from app.readmodels.invoices import PAYABLE, TABLE, UNKNOWN, Invoice, InvoiceSummary, status_of
 from app.settings import Settings
 
@@ -40,15 +42,19 @@ def projector(settings: Settings) -> Projector:
 
     def project(group: Group) -> Projected:
         shown = [record for record in group.of("invoice") if not is_draft(record.data)]
-        return Projected(rows=[_row(record, translations(group, record), local) for record in shown])
+        return Projected(
+            rows=[
+                _row(record, translations(group, record), dunning.of_invoice(record, group), local) for record in shown
+            ]
+        )
 
     return Projector(
         name="invoices",
-        version=4,
+        version=5,
         source="whmcs",
         scope="record",
         root="invoice",
-        reads=("invoice", *READS),
+        reads=("invoice", RECORD, *READS),
         owner_context=CONTEXT,
         table=TABLE,
         project=project,
@@ -62,9 +68,9 @@ class WhmcsLocale(Struct, frozen=True):
     date_format: str
 
 
-def _row(record: Record, known: Translations, local: WhmcsLocale) -> dict[str, Any]:
+def _row(record: Record, known: Translations, follows: Dunning | None, local: WhmcsLocale) -> dict[str, Any]:
     data, amounts = record.data, sums(record.data)
-    invoice = _invoice(record, amounts, known, local)
+    invoice = _invoice(record, amounts, known, follows, local)
     return {
         "invoice_id": invoice.invoice_id,
         "invoice_number": plain(data.get("invoicenum")),
@@ -84,7 +90,9 @@ def _row(record: Record, known: Translations, local: WhmcsLocale) -> dict[str, A
     }
 
 
-def _invoice(record: Record, amounts: Sums, known: Translations, local: WhmcsLocale) -> Invoice:
+def _invoice(
+    record: Record, amounts: Sums, known: Translations, follows: Dunning | None, local: WhmcsLocale
+) -> Invoice:
     data, zone = record.data, local.zone
     status, currency = status_of(plain(data.get("status"))), currency_of(data)
     if status == UNKNOWN:
@@ -105,6 +113,7 @@ def _invoice(record: Record, amounts: Sums, known: Translations, local: WhmcsLoc
         prices_include_tax=amounts.prices_include_tax,
         tax_rate_percent=rate(data.get("taxrate")),
         amount_due=shown(_due(status, amounts.balance), currency),
+        dunning=follows,
         **{name: shown(getattr(amounts, name), currency) for name in SUMS},
     )
 

@@ -7,8 +7,8 @@ Amounts are in the client's currency, and unknown until that is known. A plan ch
 the new product, or its invoice is cancelled. A future-dated one is the portal's own record; it is not shown for a
 service that is to end.
 
-Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, provider_state, client; refers to invoice, and
-to salesforce Product2. Writes: read_model.subscriptions.
+Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, provider_state, service_dunning, client; refers
+to invoice, and to salesforce Product2. Writes: read_model.subscriptions.
 """
 
 import re
@@ -22,12 +22,13 @@ import msgspec
 from app.events import Record
 from app.inputs.domain import unicode_form
 from app.intake.billing_cycles import cycle_of
-from app.projections.parts import provider_sentences
+from app.projections.parts import dunning, provider_sentences
 from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
 from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
+from app.readmodels.billing.dunning import OF_SERVICE
 from app.readmodels.pricing.prices import currency_code
 from app.readmodels.services import RUNNING
 from app.readmodels.subscriptions import (
@@ -67,10 +68,11 @@ def projector(settings: Settings) -> Projector:
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change", "provider_state"),
+        reads=("service", "addon", "cancel_request", "upgrade", "scheduled_change", "provider_state", OF_SERVICE),
         owner_context=("client",),
         lookups=(
             Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
+            Lookup(target="invoice", referrer=OF_SERVICE, field="invoice_id"),
             PRODUCT_OF_SERVICE,
         ),
         table=TABLE,
@@ -145,6 +147,7 @@ def _subscription(record: Record, group: Group, currency: str, kind: ServiceKind
         cancellation=cancellation,
         pending_change=_pending(record, group) if status in RUNNING else None,
         scheduled_change=_scheduled(group) if status in RUNNING and cancellation is None else None,
+        dunning=dunning.of_service(group) if status in RUNNING else None,
     )
 
 

@@ -3,7 +3,7 @@
 Times are WHMCS's own. Events without a date there, such as a cancellation or an earlier charge attempt, are known from
 the stages that were seen.
 
-Reads: whmcs invoice, its invoice_stages and invoice_upgrades; the client's addons.
+Reads: whmcs invoice, its invoice_stages, invoice_upgrades and dunning; the client's addons.
 Writes: read_model.timeline_invoices.
 """
 
@@ -15,12 +15,15 @@ from zoneinfo import ZoneInfo
 
 from app.events import Record
 from app.money import in_words
+from app.projections.parts import dunning_events
+from app.projections.parts.dunning import facts_of_invoice
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
 from app.projections.parts.invoice_lines import currency_of, is_collective, is_draft
 from app.projections.parts.line_services import CONTEXT, READS, billed, translations
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, beginning_of, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
+from app.readmodels.billing.dunning import RECORD
 from app.readmodels.timeline import CHARGE_REFUSED
 from app.settings import Settings
 
@@ -35,17 +38,15 @@ def projector(settings: Settings) -> Projector:
         found = group.of("invoice")
         if not found or not _is_shown(found[0].data):
             return Projected()
-        return Projected(
-            rows=rows(group, _subject(group, found[0]), list(_events(found[0], group.of("invoice_stage"), zone)))
-        )
+        return Projected(rows=rows(group, _subject(group, found[0]), list(_events(found[0], group, zone))))
 
     return Projector(
         name="timeline_invoices",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="invoice",
-        reads=("invoice", "invoice_stage", *READS),
+        reads=("invoice", "invoice_stage", RECORD, *READS),
         owner_context=CONTEXT,
         table=readmodel.table("timeline_invoices"),
         project=project,
@@ -62,8 +63,8 @@ def _subject(group: Group, invoice: Record) -> EventSubject:
     return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=services)
 
 
-def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    data, currency = invoice.data, currency_of(invoice.data)
+def _events(invoice: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineEvent]:
+    data, currency, stages = invoice.data, currency_of(invoice.data), group.of("invoice_stage")
     number, total = plain(data.get("invoicenum")) or invoice.record_id, amount(data.get("total"), currency)
     over = f" over {in_words(total, currency)}" if total is not None else ""
     due = day(data.get("duedate"))
@@ -75,7 +76,8 @@ def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[T
         notifies=True,
     )
     yield from _overdue(data, number, zone)
-    yield from _charges(data, number, stages, zone)
+    declined = list({each.dedup_key: each for each in _charges(data, number, stages, zone)}.values())
+    yield from dunning_events.told(facts_of_invoice(group), declined, number)
     yield from _money(data, number, zone)
     for stage in stages:
         if stage.data.get("status") == "Cancelled" == plain(data.get("status")):

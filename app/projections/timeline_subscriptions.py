@@ -2,7 +2,7 @@
 
 WHMCS stores the day of registration; the times of suspension and end are known from the stages that were seen.
 
-Reads: whmcs service, its service_stages, and scheduled_change; refers to salesforce Product2. Writes:
+Reads: whmcs service, its service_stages, service_dunning and scheduled_change; refers to salesforce Product2. Writes:
 read_model.timeline_subscriptions.
 """
 
@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 from app.events import Record
 from app.inputs.domain import unicode_form
+from app.projections.parts.dunning_events import reason_of_suspension
 from app.projections.parts.fields import day, instant, plain
 from app.projections.parts.services import PRODUCT_OF_SERVICE, is_service
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
+from app.readmodels.billing.dunning import OF_SERVICE
 from app.settings import Settings
 
 ENTERED = {
@@ -42,7 +44,7 @@ def projector(settings: Settings) -> Projector:
 
     def project(group: Group) -> Projected:
         found = [
-            rows(group, _subject(service), [*_events(service, group.of("service_stage"), zone), *_planned(group)])
+            rows(group, _subject(service), [*_events(service, group, zone), *_planned(group)])
             for service in group.of("service")
             if is_service(service, group)
         ]
@@ -50,11 +52,11 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_subscriptions",
-        version=4,
+        version=5,
         source="whmcs",
         scope="record",
         root="service",
-        reads=("service", "service_stage", "scheduled_change"),
+        reads=("service", "service_stage", "scheduled_change", OF_SERVICE),
         lookups=(PRODUCT_OF_SERVICE,),
         table=readmodel.table("timeline_subscriptions"),
         project=project,
@@ -65,8 +67,8 @@ def _subject(service: Record) -> EventSubject:
     return EventSubject(area="services", subscription_ids=[service.record_id])
 
 
-def _events(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    data = service.data
+def _events(service: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineEvent]:
+    data, stages, unpaid = service.data, group.of("service_stage"), group.of(OF_SERVICE)
     name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
     name = f"{name} ({unicode_form(domain)})" if domain else name
     registered_at = time_of_day_event(day(data.get("regdate")), stages, zone)
@@ -75,7 +77,12 @@ def _events(service: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[T
         if stage.data.get("status") in ENTERED and not stage.data.get("first"):
             kind, text = ENTERED[stage.data["status"]]
             yield TimelineEvent(
-                kind=kind, at=stage.occurred_at, text=text.format(name), dedup_key=str(stage.version), notifies=True
+                kind=kind,
+                at=stage.occurred_at,
+                text=text.format(name),
+                dedup_key=str(stage.version),
+                notifies=True,
+                reason=reason_of_suspension(stage.occurred_at, unpaid) if kind == "service_suspended" else None,
             )
 
 

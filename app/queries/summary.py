@@ -16,6 +16,7 @@ from app.money import money
 from app.queries.order_prices import priced_for
 from app.queries.reading import account_age
 from app.queries.reading.store import Answer, FetchedRow, Store, etag_of
+from app.readmodels.billing.dunning import Dunning, most_urgent
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.notifications import UNREAD
 from app.readmodels.ordering.order_life import CLOSED, NextStep
@@ -79,6 +80,7 @@ def _summary(row: FetchedRow, day: date) -> Summary:
     placed = [msgspec.json.decode(each, type=OrderSummary) for each in row["orders"][:MOST_SHOWN]]
     orders = [priced_for(each, row["currency"]) for each in placed]
     methods = [msgspec.json.decode(each, type=PaymentMethod) for each in row["methods"]]
+    dunning = most_urgent([each.dunning for each in unpaid if each.dunning])
     return Summary(
         open=_owed(unpaid),
         overdue=_owed(overdue),
@@ -88,7 +90,8 @@ def _summary(row: FetchedRow, day: date) -> Summary:
         open_orders=OpenOrders(count=row["open_orders"] + row["pending_orders"], items=orders),
         payment_method=OnFile(on_file=bool(methods), usable=sum(not _expired(each, day) for each in methods)),
         unread_notifications=row["unread"],
-        tasks=[*_billing_tasks(overdue), *_method_tasks(methods, day), *_order_tasks(orders)],
+        tasks=[*_billing_tasks(overdue, dunning), *_method_tasks(methods, day), *_order_tasks(orders)],
+        dunning=dunning,
     )
 
 
@@ -117,8 +120,13 @@ def _renewal(document: bytes | None) -> Renewal | None:
     )
 
 
-def _billing_tasks(overdue: Sequence[InvoiceSummary]) -> Iterator[Task]:
-    if len(overdue) == 1:
+def _billing_tasks(overdue: Sequence[InvoiceSummary], dunning: Dunning | None) -> Iterator[Task]:
+    """Yield one task about everything that is to be paid now; what would be suspended first is named."""
+    if dunning is not None and dunning.state != "paused":
+        others = len([each for each in overdue if each.invoice_id != dunning.invoice_id])
+        more = f" {others} more {'invoices are' if others > 1 else 'invoice is'} overdue." if others else ""
+        yield Task(kind="pay_overdue_invoices", text=dunning.text + more, invoice_id=dunning.invoice_id)
+    elif len(overdue) == 1:
         text = f"Invoice {overdue[0].number} is overdue. Please pay it."
         yield Task(kind="pay_overdue_invoices", text=text, invoice_id=overdue[0].invoice_id)
     elif overdue:

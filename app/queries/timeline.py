@@ -14,10 +14,14 @@ from msgspec import Struct, structs
 from app.errors import InvalidRequest
 from app.queries.reading import account_age, page
 from app.queries.reading.store import Answer, Store, etag_of
-from app.readmodels.timeline import CARD_EXPIRED, Entry
+from app.readmodels.billing.dunning import DECLINED
+from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry
 
 RESOURCES = ("client_invoices", "client_services")
 """The WHMCS lists that entries come from."""
+
+UNEXPLAINED = (None, CHARGE_REFUSED, DECLINED)
+"""Reasons that say nothing, so that a better one may be inferred."""
 
 _INFERRED = """
 t.kind = 'charge_failed' AND coalesce((
@@ -63,7 +67,8 @@ def entry(row: Any) -> Entry:
     """Decode an entry, adding the reason where it can be inferred, and without the charges among its services."""
     found = msgspec.json.decode(row["document"], type=Entry)
     services = [each for each in found.subscription_ids if each not in (row["charges"] or ())]
-    return structs.replace(found, subscription_ids=services, reason=CARD_EXPIRED if row["expired"] else found.reason)
+    inferred = row["expired"] and found.reason in UNEXPLAINED
+    return structs.replace(found, subscription_ids=services, reason=CARD_EXPIRED if inferred else found.reason)
 
 
 def inferred_columns(store: Store, values: list[Any]) -> str:

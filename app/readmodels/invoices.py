@@ -19,6 +19,7 @@ from msgspec import Struct
 from app.intake.words import folded
 from app.money import Money
 from app.postal import Address
+from app.readmodels.billing.dunning import Dunning
 from app.readmodels.table import Table
 
 InvoiceStatus = Literal[
@@ -140,7 +141,11 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class InvoiceSummary(Struct, frozen=True, kw_only=True):
-    """An invoice in a list."""
+    """An invoice in a list.
+
+    Attributes:
+        dunning: what follows while it stays unpaid; null while the portal does nothing about it.
+    """
 
     invoice_id: str
     number: str
@@ -150,6 +155,7 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
     total: Money | None
     balance: Money | None
     amount_due: Money | None = None
+    dunning: Dunning | None = None
 
 
 class Invoice(Struct, frozen=True, kw_only=True):
@@ -163,6 +169,8 @@ class Invoice(Struct, frozen=True, kw_only=True):
             charge was declined.
         amount_due: the amount to be paid now; zero unless the invoice can be paid. Absent until the release that
             introduced it has computed the invoice.
+        dunning: what follows while it stays unpaid: why the charge failed, the next attempt, the day of suspension.
+            Null while the portal does nothing about it, for example because the billing system charges and suspends.
     """
 
     invoice_id: str
@@ -187,6 +195,7 @@ class Invoice(Struct, frozen=True, kw_only=True):
     refunded: Money | None
     balance: Money | None
     amount_due: Money | None = None
+    dunning: Dunning | None = None
 
 
 class BillingAddress(Address, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.billing.dunning import Dunning
 from app.readmodels.plans import Direction
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
@@ -100,7 +101,8 @@ class Subscription(Struct, frozen=True, kw_only=True):
     """A service that the customer has or had: a plan or an add-on. Fees are charges.
 
     `line` is the phone number of a SIM, `domain` the domain of any other service. An `amount` or a date that cannot be
-    read is null.
+    read is null. `dunning` is what follows while an invoice of it stays unpaid: of several, the most urgent; null while
+    the portal does nothing about any.
     """
 
     subscription_id: str
@@ -119,3 +121,4 @@ class Subscription(Struct, frozen=True, kw_only=True):
     pending_change: PendingChange | None
     scheduled_change: ScheduledChange | None = None
     item_class: ClassWord = UNCLASSED
+    dunning: Dunning | None = None

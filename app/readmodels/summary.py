@@ -5,6 +5,7 @@ from datetime import date
 from msgspec import Struct
 
 from app.money import Money
+from app.readmodels.billing.dunning import Dunning
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.orders import OrderSummary
 
@@ -65,6 +66,8 @@ class Summary(Struct, frozen=True, kw_only=True):
         open: all unpaid invoices; `overdue` are those whose due date has passed.
         next_due: the unpaid invoice that is due next, among those that are not overdue.
         services: number of services in each status.
+        dunning: what follows while an invoice stays unpaid: of several, the most urgent; null while the portal does
+            nothing about any. Each invoice has its own in `open.items`.
     """
 
     open: Owed
@@ -76,3 +79,4 @@ class Summary(Struct, frozen=True, kw_only=True):
     payment_method: OnFile
     unread_notifications: int
     tasks: list[Task]
+    dunning: Dunning | None = None

@@ -5,7 +5,7 @@ from alembic import op
 from migrations import statements
 
 revision = "0036"
-down_revision = "0033"
+down_revision = "0034"
 branch_labels = None
 depends_on = None
 

@@ -55,7 +55,7 @@ COPIES = {
     "timeline_subscriptions": "history of services",
 }
 """Read model → what a colleague calls it."""
-PORTALS_OWN = re.compile(r"client_\w+|pay_methods|\w+Stage|\w+_stage|scheduled_change")
+PORTALS_OWN = re.compile(r"client_\w+|pay_methods|\w+Stage|\w+_stage|scheduled_change|\w*dunning")
 """Records that the portal makes itself: marks of what was read when, states that were seen, plans for later."""
 NAMES = {"product2": "product", "addon": "add-on"}
 OWNERS = {

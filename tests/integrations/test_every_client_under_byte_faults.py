@@ -181,6 +181,12 @@ WHMCS_ANSWERS: dict[str, dict[str, Any]] = {
         "orderid": 9,
         "invoiceid": 12,
     },
+    "GetClientGroups": {
+        "totalresults": 1,
+        "groups": {"group": [{"id": 3, "groupname": "Kept", "susptermexempt": "on"}]},
+    },
+    "ModuleSuspend": {},
+    "ModuleUnsuspend": {},
     "GetAutomationLog": {
         "currentDatetime": "2026-11-30 10:00:00",
         "lastDailyCronInvocationTime": "2026-11-30 09:00:04",
@@ -230,6 +236,12 @@ WHMCS_CALLS = {
     "cancellations.requests": Call((), ("GetCancelledPackages",)),
     "automation_log": Call((date(2026, 11, 23),), ("GetAutomationLog",)),
     "is_switched_on": Call(("suspension",), ("GetConfigurationValue",)),
+    "any_invoice": Call(("12", "JPY"), ("GetInvoice",)),
+    "suspensions.service_standing": Call(("7",), ("GetClientsProducts",)),
+    "suspensions.client_standing": Call(("1001",), ("GetClientsDetails",)),
+    "suspensions.exempt_groups": Call((), ("GetClientGroups",)),
+    "suspensions.suspend": Call(("7",), ("ModuleSuspend",), {"by_module": True}, write=True),
+    "suspensions.restore": Call(("7",), ("ModuleUnsuspend",), {"by_module": True}, write=True),
     "upgrades.quote": Call((WISH,), ("UpgradeProduct",)),
     "upgrades.upgrade": Call((WISH,), ("UpgradeProduct",), write=True),
 }

@@ -21,6 +21,7 @@ NOBODYS = {
     "portal.clock_jobs",
     "portal.clock_runs",
     "portal.money_stops",
+    "portal.suspension_permits",
     "ingest.canaries",
     "ingest.checkpoints",
     "ingest.drift",

@@ -13,6 +13,7 @@ from rich.table import Table
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.command_settings import load_operator_settings
 from app.cli.doctor import attachments, automation, captures, engines, provisioning, upstreams, webhooks
+from app.cli.doctor.dunning import dunning
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.prices import prices
 from app.cli.doctor.salesforce import salesforce
@@ -61,6 +62,7 @@ async def examine(settings: Settings, whmcs_client_id: str | None = None) -> lis
         automation.daily_run(settings),
         automation.automators(settings),
         captures.in_doubt(settings),
+        dunning(settings),
     )
     org, priced = await asyncio.gather(salesforce(settings), prices(settings))
     return [*at_once[:2], *org, *at_once[2:], *priced, *await _round_trips(settings, at_once, whmcs_client_id)]

@@ -12,6 +12,9 @@ from rich.table import Table
 from app.audit import audit
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
+from app.clock import now
+from app.commands.dunning import grace
+from app.commands.dunning.schedule import calendar_of
 from app.processes.clock import registry
 from app.processes.clock.job import ClockJob
 from app.processes.clock.runner import run_job
@@ -69,8 +72,14 @@ def show_runs(name: str, limit: int, as_json: bool) -> None:
 @schedule.command("run")
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Say what the job would do, and do nothing.")
+@click.option(
+    "--confirm",
+    type=click.IntRange(1, 1_000_000),
+    metavar="ACCOUNTS",
+    help="Of the job `suspension`: permit that so many accounts are suspended today.",
+)
 @AS_JSON
-def run_now(name: str, dry_run: bool, as_json: bool) -> None:
+def run_now(name: str, dry_run: bool, confirm: int | None, as_json: bool) -> None:
     """Run a job now, in this process, and record the run.
 
     Exit status 1 if it failed, or if another process runs it at this moment; 2 if there is no such job. The emergency
@@ -79,7 +88,10 @@ def run_now(name: str, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         _print_preview(name, operate(lambda r: preview(r, _named(r, name)), pool_size=POOL_SIZE), as_json)
         return
-    ended = operate(lambda r: _run(r, name), pool_size=POOL_SIZE)
+    if confirm is not None and name != "suspension":
+        click.echo("portal: only the job suspension asks for --confirm.", err=True)
+        sys.exit(2)
+    ended = operate(lambda r: _run(r, name, confirm), pool_size=POOL_SIZE)
     if ended is None:
         click.echo(f"portal: {name} is running in another process; `portal schedule` says where.", err=True)
         sys.exit(1)
@@ -94,9 +106,12 @@ async def _jobs(resources: Resources) -> list[ListedJob]:
     return await listing.listed(resources.pool)
 
 
-async def _run(resources: Resources, name: str) -> Ended | None:
+async def _run(resources: Resources, name: str, confirm: int | None) -> Ended | None:
     by = operator()
     job = _named(resources, name)
+    if confirm is not None:
+        today = calendar_of(resources.settings).day_of(now())
+        await grace.permit(resources.pool, by, today, confirm)
     await clock_jobs.register(resources.pool, registry.registrations(resources.settings))
     await audit(resources.pool, by, "schedule.run", [name])
     return await run_job(resources, job, forced_by=by.name)

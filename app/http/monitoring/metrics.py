@@ -18,6 +18,7 @@ from app.http.answering.problems import Unavailable
 from app.http.answering.single_flight import SingleFlight
 from app.http.fast.layers import FastLayers
 from app.http.monitoring.capture_metrics import capture_metrics
+from app.http.monitoring.dunning_metrics import dunning_metrics
 from app.http.monitoring.health_checks import CHECK_SECONDS, within
 from app.http.monitoring.metric_families import Family, families_of, text_of
 from app.http.monitoring.process_metrics import ProcessMetrics
@@ -27,6 +28,7 @@ from app.http.policies.policy import ANYBODY, Policy
 from app.ingest.lag.metrics import Metrics, rendered
 from app.integrations.admission.admission import Admission
 from app.queries.cache.answer_cache import Layers
+from app.settings import Settings
 
 METRICS_SECONDS = 2.0
 BREAKERS = (
@@ -61,7 +63,7 @@ class MetricSources(Struct, frozen=True):
     measures: Metrics
     pool: asyncpg.Pool
     admission: Admission
-    whmcs_zone: str
+    settings: Settings
 
 
 @get(
@@ -83,24 +85,31 @@ async def metrics_text(sources: MetricSources) -> bytes:
     Raises:
         Unavailable: the counts of the other processes cannot be read.
     """
-    redis, counted, measured, fulfilments, jobs, followed = await asyncio.gather(
+    redis, counted, (measured, *more) = await asyncio.gather(
         within(CHECK_SECONDS, redis_state(sources.redis)),
         within(METRICS_SECONDS, sources.processes.counts()),
-        within(METRICS_SECONDS, sources.measures.text()),
-        within(METRICS_SECONDS, _fulfilments(sources.pool)),
-        within(METRICS_SECONDS, schedule_text(sources.pool, sources.whmcs_zone)),
-        within(METRICS_SECONDS, _of_billing(sources.pool)),
+        _of_the_database(sources),
     )
     if counted is None:
         raise Unavailable
     breakers = _breakers(sources.admission) + REDIS_UP + b"portal_redis_up %d\n" % (redis == OK)
-    parts = (measured if measured is not None else rendered(None), fulfilments, jobs, followed)
+    parts = (measured if measured is not None else rendered(None), *more)
     found = b"".join(part or b"" for part in parts)
     return text_of(counted) + found + breakers
 
 
-async def _of_billing(pool: asyncpg.Pool) -> bytes:
-    return await provider_metrics(pool) + await capture_metrics(pool)
+async def _of_the_database(sources: MetricSources) -> list[bytes | None]:
+    """Render what the database tells, the lag first; None for what takes too long."""
+    pool, settings = sources.pool, sources.settings
+    texts = (
+        sources.measures.text(),
+        _fulfilments(pool),
+        schedule_text(pool, settings.whmcs_time_zone),
+        provider_metrics(pool),
+        capture_metrics(pool),
+        dunning_metrics(pool, settings),
+    )
+    return await asyncio.gather(*(within(METRICS_SECONDS, each) for each in texts))
 
 
 def own_counts(layers: FastLayers) -> list[Family]:

@@ -17,6 +17,14 @@ from app.ingest.privacy.mask import HARMLESS
 
 ChangeT = TypeVar("ChangeT", Change, Record)
 
+DUNNING = frozenset(
+    {
+        *("invoice_number", "attempts", "max_attempts", "next_attempt_at", "next_attempt_on", "suspend_on"),
+        *("suspended_at", "paused_until", "service_suspended_at", "service_resumed_at"),
+        *("round", "step", "number", "at"),
+    }
+)
+
 KEPT = {
     "invoice": frozenset({"invoicenum", "paymentmethod", "currencycode"}),
     "service": frozenset({"name", "groupname", "paymentmethod", "currencycode"}),
@@ -35,6 +43,8 @@ KEPT = {
             "ended_at",
         }
     ),
+    "dunning": DUNNING,
+    "service_dunning": DUNNING,
     "Order": frozenset({"OrderNumber", "Order_Type__c"}),
     "OrderItem": frozenset({"Description"}),
 }

@@ -51,7 +51,7 @@ class WhmcsClient:
         self.call = self._api.call
         self.rows, self.page = self._api.rows, self._api.page
         invoices = InvoiceClient(self._api)
-        self.invoices, self._invoice = invoices.of, invoices.one
+        self.invoices, self.any_invoice, self._invoice = invoices.of, invoices.one, invoices.one
         orders = OrderClient(self._api)
         self.find_order, self.add_order = orders.find, orders.add
         self.accept_order, self.cancel_order = orders.accept, orders.cancel

@@ -3,8 +3,12 @@
 What only keeps the buffers of one process (metrics, counters, sessions in use) is no job: nothing of it has to happen.
 """
 
+from typing import Any
+
 from app.commands.billing.watch_automation import GRACE_SECONDS
-from app.processes import chores
+from app.commands.dunning.policy import policies
+from app.commands.dunning.schedule import calendar_of
+from app.processes import chores, dunning
 from app.processes.clock import canaries, previews
 from app.processes.clock.job import ClockJob
 from app.processes.compare_prices import compare_prices
@@ -27,10 +31,17 @@ WHMCS_ALONE = {
     "invoices": "Generate invoices and renewals.",
 }
 """What WHMCS's daily run does and the portal never does."""
+_BILLING_TASK: dict[str, Any] = {"moves_money": True, "most_seconds": 4 * HOUR}
 
 
 def jobs(settings: Settings) -> list[ClockJob]:
-    """Return the jobs of this installation, whichever process runs them."""
+    """Return the jobs of this installation, whichever process runs them.
+
+    Raises:
+        SettingsError: the policies of dunning cannot be used.
+    """
+    policies(settings)
+    calendar_of(settings)
     s, canary = settings, Every(settings.canary_seconds)
     found = [
         ClockJob("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself."),
@@ -45,6 +56,7 @@ def jobs(settings: Settings) -> list[ClockJob]:
         ClockJob(
             "eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses
         ),
+        ClockJob("dunning-news", Every(2), "Show customers what dunning did.", chores.show_dunning),
         ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
         ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
         ClockJob(
@@ -52,6 +64,20 @@ def jobs(settings: Settings) -> list[ClockJob]:
         ),
         ClockJob("prices", Every(60), "Compare the price book with WHMCS's own prices.", compare_prices),
         ClockJob("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
+        ClockJob(
+            "dunning", Every(2), "End the dunning of what was paid, and restore services.", dunning.follow_dunning
+        ),
+        ClockJob(
+            "captures", Every(60), WHMCS_TASKS["captures"], units=dunning.captures, task="captures", **_BILLING_TASK
+        ),
+        ClockJob(
+            "suspension",
+            Cron("0 10 * * *", s.whmcs_time_zone),
+            WHMCS_TASKS["suspension"],
+            units=dunning.suspension,
+            task="suspension",
+            **_BILLING_TASK,
+        ),
         ClockJob("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
     ]
     if s.case_sweep_seconds:
@@ -73,13 +99,17 @@ def jobs(settings: Settings) -> list[ClockJob]:
 
 def registrations(settings: Settings) -> list[Registration]:
     """Return the rows of all jobs, and of what WHMCS runs by its own clock."""
-    own = [each.registration(settings) for each in jobs(settings)]
+    own = [each.registration(settings) for each in jobs(settings) if not _is_whmcs(settings, each.task)]
     named = {each.name for each in own}
     others = [_by_whmcs(settings, name, about, "whmcs") for name, about in WHMCS_ALONE.items()]
     for task, about in WHMCS_TASKS.items():
         if task not in named:
             others.append(_by_whmcs(settings, task, about, settings.automator_of(task)))
     return [*own, *others]
+
+
+def _is_whmcs(settings: Settings, task: BillingTask | None) -> bool:
+    return task is not None and settings.automator_of(task) == "whmcs"
 
 
 def _by_whmcs(settings: Settings, name: str, about: str, owner: Owner) -> Registration:

@@ -1,11 +1,12 @@
 """The units of work of a job that moves money: before each, the runner asks whether it may go on."""
 
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import structlog
 
 from app.db import is_outage
-from app.processes.clock.job import ClockJob, Unit
+from app.processes.clock.job import ClockJob, Postponed, Unit
 from app.resources import Resources
 from app.schedule.withholding import Withheld, withhold
 
@@ -51,6 +52,15 @@ def _counts(done: int, failed: int) -> str:
 async def preview(resources: Resources, job: ClockJob) -> list[str] | None:
     """Return what a run would do now, in sentences; None if the job has no preview. Changes nothing."""
     if job.units is not None:
-        async with aclosing(job.units(resources)) as units:
-            return [unit.what async for unit in units]
+        return await _listed(resources, job.units)
     return None if job.preview is None else await job.preview(resources)
+
+
+async def _listed(resources: Resources, units: Callable[[Resources], AsyncGenerator[Unit, None]]) -> list[str]:
+    found: list[str] = []
+    try:
+        async with aclosing(units(resources)) as each:
+            found.extend([unit.what async for unit in each])
+    except Postponed as reason:
+        found.append(str(reason))
+    return found

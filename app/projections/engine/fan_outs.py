@@ -51,11 +51,18 @@ async def run(pool: asyncpg.Pool, projectors: Sequence[Projector]) -> AsyncItera
         yield size
 
 
+async def _next_roots(connection: Db, projector: Projector, fan_out: asyncpg.Record) -> list[str]:
+    """Return the next roots that refer to the record, by whichever of the projector's lookups."""
+    found: set[str] = set()
+    for lookup in projector.lookups:
+        if lookup.target == fan_out["object"]:
+            name, cursor = fan_out["record_id"], fan_out["cursor"]
+            found.update(await referrers.some(connection, projector, lookup, name, cursor, referrers.AT_ONCE))
+    return sorted(found)[: referrers.AT_ONCE]
+
+
 async def _chunk(connection: Db, projectors: Sequence[Projector], projector: Projector, fan_out: asyncpg.Record) -> int:
-    lookup = next(each for each in projector.lookups if each.target == fan_out["object"])
-    roots = await referrers.some(
-        connection, projector, lookup, fan_out["record_id"], fan_out["cursor"], referrers.AT_ONCE
-    )
+    roots = await _next_roots(connection, projector, fan_out)
     # A record that changed again meanwhile has restarted its fan-out: then the cursor must not be moved.
     same = "WHERE (slice, object, record_id, requested_at) = ($1, $2, $3, $4)"
     this = [fan_out[name] for name in ("slice", "object", "record_id", "requested_at")]

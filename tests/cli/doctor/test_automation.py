@@ -78,15 +78,12 @@ async def test_a_role_without_the_actions_is_named(registered: Settings, sandbox
 
 
 async def test_a_task_that_nobody_does(registered: Settings) -> None:
-    found = await automation.automators(structs.replace(registered, automate_captures="portal"))
-    assert (found.status, "nobody does captures" in found.detail) == ("failed", True)
-    assert "AUTOMATE_CAPTURES" in found.advice
+    found = await automation.automators(structs.replace(registered, automate_termination="portal"))
+    assert (found.status, "nobody does termination" in found.detail) == ("failed", True)
+    assert "AUTOMATE_TERMINATION" in found.advice
 
 
-async def test_a_task_that_both_do(
-    registered: Settings, sandbox: Any, resources: Resources, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "unclaimed", lambda _: [])  # a release that has a job for it
+async def test_a_task_that_both_do(registered: Settings, sandbox: Any, resources: Resources) -> None:
     ours = structs.replace(registered, automate_suspension="portal")
     found = await automation.automators(ours)
     assert (found.status, "not been checked" in found.detail) == ("failed", True)

@@ -8,7 +8,7 @@ from app.commands.billing.decline_reasons import refusal
 from app.errors import UpstreamRejected
 from app.integrations.whmcs.charging.decline_texts import read
 from app.integrations.whmcs.faults import of_message
-from app.readmodels.charging.payment_attempts import KINDS, REASONS, told
+from app.readmodels.billing.payment_attempts import KINDS, REASONS, told
 
 
 def kind_of(sentence: str) -> tuple[str, str]:
