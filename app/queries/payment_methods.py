@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from app.calendar import today
 from app.db import rows
-from app.queries.reading import page
+from app.queries.reading import page, pending_writes
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
@@ -49,6 +49,12 @@ class MethodAge(Struct, frozen=True):
 
 async def list_payment_methods(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
     """List payment methods, newest first, with hints on every page."""
+    return await pending_writes.beside(
+        store, account_id, "payment_methods", lambda: _list(store, account_id, which, cursor)
+    )
+
+
+async def _list(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
     freshness = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
     found = await page.answer(store, account_id, LISTING, freshness, structs.replace(which, held=frozenset()), cursor)
     on_file = await rows(store.pool, MethodAge, _ON_FILE, account_id)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -18,8 +19,10 @@ from app.commands.billing import captures
 from app.commands.billing.create_payment_link import PayInvoice
 from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
+from app.commands.execution.pending_write import write_of
 from app.concurrency_limit import ConcurrencyLimit
 from app.errors import (
     NotFound,
@@ -32,6 +35,7 @@ from app.errors import (
     UpstreamUnavailable,
     Violation,
 )
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake import parse
 from app.integrations.whmcs.faults import WHMCS
@@ -43,6 +47,8 @@ LOOK_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 PATIENCE_SECONDS = 10.0
 _CHARGES = ConcurrencyLimit(6, 2, PATIENCE_SECONDS)
 """Concurrent charges per process and per account; each may take a minute."""
+Charged = tuple[Live | None, int | None]
+"""The invoice after a charge, if it could be read, and the submission that shows it."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
 log = structlog.get_logger()
@@ -83,15 +89,19 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Do
     present = await read(ctx, actor, invoice_id, currency)
     sent = await captures.last(ctx.pool, invoice_id)
     if sent and sent.command_key == actor.command_key and present.status in ACCEPTED:
-        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present)
+        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present, present.submission)
     await refuse_unpayable(ctx, [OpenInvoice(invoice_id, present.status)])
     methods = await _chargeable(ctx, actor, present.record)
     amount = parse.money(present.record.data["balance"])
     if amount is None:
         raise UpstreamMalformed(WHMCS, "GetInvoice", "a balance that is no amount")
     await captures.record_sent(ctx.pool, invoice_id, actor.account_id_or_refuse(), actor.command_key, amount)
-    after = await _charge(ctx, actor, present.record, methods)
-    return await _accepted(ctx, invoice_id, money(amount, currency), after)
+    charge = msgspec.to_builtins(money(amount, currency))
+    recheck = ("whmcs", "invoice", invoice_id)
+    write = write_of(actor, COMMAND.name, "invoices", {"charge": charge}, item_id=invoice_id, recheck=recheck)
+    await pending_write.begin(ctx, write)
+    after, submission = await _charge(ctx, actor, present.record, methods, write)
+    return await _accepted(ctx, invoice_id, money(amount, currency), after, submission)
 
 
 async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Sequence[WhmcsRecord]:
@@ -111,7 +121,9 @@ async def _chargeable(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Seque
     return methods
 
 
-async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord]) -> Live | None:
+async def _charge(
+    ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord], write: Pending
+) -> Charged:
     """Charge the invoice and return it as it is then; None if the charge succeeded and the invoice cannot be read."""
     invoice_id = invoice.record_id
     try:
@@ -120,9 +132,9 @@ async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Seq
         await captures.forget(ctx.pool, invoice_id)
         raise
     except UpstreamRejected as error:
-        found = await _read_back(ctx, actor, invoice)
+        found, _ = await _read_back(ctx, actor, invoice)
         if found and found.status in ACCEPTED:
-            return found
+            return await _read_back(ctx, actor, invoice, write)
         await captures.forget(ctx.pool, invoice_id)
         if found:
             await refuse_unpayable(ctx, [OpenInvoice(invoice_id, found.status)])
@@ -131,32 +143,33 @@ async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Seq
     except OutcomeUnknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
-            found = await _read_back(ctx, actor, invoice)
+            found, _ = await _read_back(ctx, actor, invoice)
             if found and found.status in ACCEPTED:
                 log.info("charge_found_after_unknown_outcome", invoice_id=invoice_id)
-                return found
+                return await _read_back(ctx, actor, invoice, write)
         raise
-    return await _read_back(ctx, actor, invoice)
+    return await _read_back(ctx, actor, invoice, write)
 
 
-async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
-    """Read the invoice as it is now; if that fails, queue a refetch."""
+async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord, write: Pending | None = None) -> Charged:
+    """Read the invoice as it is now; if that fails, queue a refetch. `write` is pending until either shows."""
     try:
-        return await read(ctx, actor, invoice.record_id, invoice.data["currencycode"])
+        live = await read(ctx, actor, invoice.record_id, invoice.data["currencycode"], write)
+        return live, live.submission
     except (UpstreamError, NotFound) as error:
         log.warning("charged_invoice_not_read_back", invoice_id=invoice.record_id, error=str(error))
         reason = f"pay:{actor.request_id or actor.command_key}"
-        await ctx.inbox.submit([whmcs_hint("invoice", invoice.record_id, reason)])
-        return None
+        hint = whmcs_hint("invoice", invoice.record_id, reason)
+        return None, await ctx.inbox.submit([hint], pending=[write] if write else [])
 
 
-async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None) -> Done:
+async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None, submission: int | None) -> Done:
     """Report a charge that WHMCS accepted. It stays open, and blocks another, until the invoice shows it."""
     status = after.status if after else ""
     if status in ACCEPTED:
         await captures.mark_charged(ctx.pool, invoice_id)
     paid = PaidInvoice(invoice_id=invoice_id, status=status if status in ACCEPTED else "payment_pending", amount=amount)
-    return Done(paid, after.submission if after else None, target=invoice_id)
+    return Done(paid, submission, target=invoice_id)
 
 
 def _rule(code: str, sentence: str) -> RuleViolated:

@@ -17,12 +17,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.clock import now
-from app.commands.execution import refusals
+from app.commands.execution import pending_write, refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
-from app.commands.orders.pending import pending_order
+from app.commands.orders.pending import order_write, pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
 from app.ingest.inbox.pending import Pending
@@ -72,14 +72,15 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id, facts = await _place(ctx, actor, request, key)
+        write = order_write(actor, request)
+        order_id, facts = await _place(ctx, actor, request, key, write)
         currency = facts.terms.currency or ctx.settings.salesforce_currency
-        pending = pending_order(actor, order_id, request, facts, currency)
+        pending = pending_order(write, order_id, request, facts, currency)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 
 
-async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
+async def _place(ctx: Context, actor: Actor, basket: Basket, key: str, write: Pending) -> tuple[str, Facts]:
     """Find the order under this key, or create it if no rule is violated."""
     facts = await facts_for(ctx, actor, basket)
     if problems := violations(basket, facts):
@@ -95,6 +96,7 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
         return found, facts
     if problems := [*_withdrawn(chosen, prices), *violations(basket, _ahead(facts, open_orders))]:
         await _refuse(ctx, actor, problems)
+    await pending_write.begin(ctx, write)
     return await _create(ctx, key, _new_order(ctx, actor, basket, facts, chosen, prices, key)), facts
 
 

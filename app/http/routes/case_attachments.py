@@ -11,7 +11,7 @@ from app.commands.support.attach_to_case import COMMAND as ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, answers
+from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ReadStore, answers
 from app.http.answering.query_response import NEVER_STORED
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
@@ -39,12 +39,13 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
 async def attach_to_case(
     request: AnyRequest,
     actor: Caller,
+    store: ReadStore,
     cases_source: CaseReader,
     case_id: FromPath[str],
     data: JSONBody[AttachToCase],
 ) -> Response[bytes]:
     """Attach a picture, a PDF or a plain text of up to 5 MiB, as base64. The same content is attached once."""
-    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
+    render = case_as_it_is(store, cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
 

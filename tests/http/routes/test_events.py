@@ -15,7 +15,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.http.routes import events
-from app.projections.engine import publish
+from app.ingest.versions import publish
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
 from tests.http.real_server import on_server
