@@ -1,6 +1,6 @@
 """A run of a command under its ledger row: its upstream calls, its answer or why it failed."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from msgspec import Struct
@@ -38,6 +38,8 @@ REFUSALS = (
     UpstreamRejected,
 )
 
+Told = Callable[[PortalError], PortalError]
+
 
 class KeptAnswer(Struct, frozen=True):
     """The answer of a command.
@@ -57,15 +59,16 @@ class KeptAnswer(Struct, frozen=True):
 
 
 async def recorded(
-    ctx: Context, command: Command, running: Running, status: int, work: Awaitable[KeptAnswer]
+    ctx: Context, command: Command, running: Running, status: int, work: Awaitable[KeptAnswer], told: Told
 ) -> KeptAnswer:
-    """Do the work and record its outcome in the ledger. Raises what the work raises."""
+    """Do the work and record its outcome in the ledger. Raises what the work raises; `told` is how the customer is told
+    of an error."""
     with call_log.logged() as steps:
         try:
             answer = await work
         except BaseException as error:
             # Also when the outcome is unknown: a retry is wanted then, and the command looks first, by its own key.
-            await ledger.fail(ctx.pool, running, failure_of(error), steps=steps, tracked=command.tracked)
+            await ledger.fail(ctx.pool, running, failure_of(error, told), steps=steps, tracked=command.tracked)
             raise
     if not command.replayable:
         await ledger.forget(ctx.pool, running)
@@ -81,15 +84,16 @@ async def recorded(
     return answer
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException, told: Told) -> Failure:
     """Tell what the customer learns of an error, and what it means for the effect of the command."""
     known = error if isinstance(error, PortalError) else OutcomeUnknown("portal", "", type(error).__name__)
     effect: Effect = "unknown" if isinstance(known, OutcomeUnknown) else "not_done"
     if isinstance(known, REFUSALS):
         effect = "refused"
+    said = told(known)
     return Failure(
-        code=known.code,
-        sentence=known.detail,
+        code=said.code,
+        sentence=said.detail,
         effect=effect,
-        retry_after_seconds=known.retry_after_seconds,
+        retry_after_seconds=said.retry_after_seconds,
     )

@@ -13,7 +13,7 @@ from app.commands.execution.execute import audited
 from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import AnyRequest, context_of
-from app.http.answering.problems import COMMAND_ID
+from app.http.answering.problems import COMMAND_ID, as_told
 from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
 from app.queries.reading.account_version import exactly
@@ -57,7 +57,7 @@ async def run_command(
         return _response(context, begun.status, first, headers)
     command_key = f"{scope_of(actor)}:{key}" if key else ""
     actor = msgspec.structs.replace(actor, command_key=command_key, command_id=begun.id)
-    answer = await recorded(context, command, begun, status, work(actor))
+    answer = await recorded(context, command, begun, status, work(actor), as_told)
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 

@@ -214,7 +214,7 @@ def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[b
 
 def rendered(error: PortalError, request_id: str, command_id: str | None = None) -> tuple[int, dict[str, str], bytes]:
     """Render an error as status, headers and body. `command_id`: the command in the ledger that failed."""
-    error = _away(error)
+    error = as_told(error)
     status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
         type=f"/docs/errors#{code}",
@@ -254,7 +254,7 @@ def _pointed(violation: Violation) -> Violation:
     return msgspec.structs.replace(violation, pointer="/" + violation.field.replace(".", "/"))
 
 
-def _away(error: PortalError) -> PortalError:
+def as_told(error: PortalError) -> PortalError:
     """Map every kind of outage of an upstream to one error, which names what the upstream does for customers."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
     if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:
