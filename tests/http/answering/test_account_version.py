@@ -75,8 +75,9 @@ async def test_a_body_and_its_version_belong_together_while_everything_changes(
     async def read(headers: dict[str, str]) -> None:
         while not done.is_set():
             answer = await api.get(path, headers=headers)
-            seen.append((answer.headers["account-version"], answer.json()["number"]))
-            await asyncio.sleep(0)
+            if answer.status_code == 200:  # a fast machine is told that this is too much
+                seen.append((answer.headers["account-version"], answer.json()["number"]))
+            await asyncio.sleep(0.02)
 
     await asyncio.gather(write(), read(hana), read(hana), read(hana | ORDINARY))
     known = [(version, number) for version, number in seen if version in truth]

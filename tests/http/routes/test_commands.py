@@ -109,8 +109,8 @@ async def test_what_the_upstream_refuses_is_shown_as_rejected_with_the_reason(
     desk: Desk, api: httpx.AsyncClient, hana: Actor
 ) -> None:
     before = await version(desk, hana)
-    refusal = {"how": "", "find": '"result":"success"', "replace": '"result":"error","message":"Invalid Phone"'}
-    await desk.sandbox.fault("whmcs", "rewrite", "UpdateClient", **{**refusal, "how": "replace"})
+    refusal = {"find": '"result":"success"', "replace": '"result":"error","message":"Invalid Phone"'}
+    await desk.sandbox.fault("whmcs", "rewrite", "UpdateClient", **refusal)
     answer = await change(api, "03-9999-0003")
     assert (answer.status_code, answer.json()["code"]) == (422, "details_refused"), answer.text
     assert await pending(api) == [("change_profile", "rejected", "details_refused")]
