@@ -85,13 +85,10 @@ async def list_invoices(
 
     Drafts are internal to WHMCS and never shown; nor are invoices that only collect others, which WHMCS hides as well.
     """
-
-    async def read() -> Answer:
-        freshness = await of_whmcs(store, account_id, "invoices", "client_invoices")
-        listing, overdue = _on(today(freshness.country, store.time_zone), wanted.sort or "")
-        return await page.answer(store, account_id, listing, freshness, which, cursor, _where(wanted, overdue))
-
-    return await pending_writes.beside(store, account_id, "invoices", read)
+    freshness = await of_whmcs(store, account_id, "invoices", "client_invoices")
+    listing, overdue = _on(today(freshness.country, store.time_zone), wanted.sort or "")
+    found = await page.answer(store, account_id, listing, freshness, which, cursor, _where(wanted, overdue))
+    return pending_writes.added(found, freshness.writes)
 
 
 @lru_cache(maxsize=64)

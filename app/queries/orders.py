@@ -24,13 +24,10 @@ async def list_orders(
 ) -> Answer:
     """List orders, newest first, optionally of one status. Orders just placed come first, marked `pending`."""
     where = [("status = {}", status)] if status else []
-
-    async def read() -> Answer:
-        freshness = await of_salesforce(store, account_id, "orders")
-        pending = await _pending(store, account_id) if status in (None, "in_review") and not which.after else []
-        return await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending)
-
-    return await pending_writes.beside(store, account_id, "orders", read)
+    freshness = await of_salesforce(store, account_id, "orders")
+    pending = await _pending(store, account_id) if status in (None, "in_review") and not which.after else []
+    found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending)
+    return pending_writes.added(found, freshness.writes)
 
 
 async def order(store: Store, account_id: UUID, order_id: str) -> Answer:

@@ -49,17 +49,12 @@ class MethodAge(Struct, frozen=True):
 
 async def list_payment_methods(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
     """List payment methods, newest first, with hints on every page."""
-    return await pending_writes.beside(
-        store, account_id, "payment_methods", lambda: _list(store, account_id, which, cursor)
-    )
-
-
-async def _list(store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor) -> Answer:
     freshness = await of_whmcs(store, account_id, "payment_methods", "pay_methods")
     found = await page.answer(store, account_id, LISTING, freshness, structs.replace(which, held=frozenset()), cursor)
     on_file = await rows(store.pool, MethodAge, _ON_FILE, account_id)
     body = msgspec.json.encode(hints(on_file, today(freshness.country, store.time_zone)))
-    return structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
+    hinted = structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
+    return pending_writes.added(hinted, freshness.writes)
 
 
 def hints(methods: Sequence[MethodAge], day: date) -> list[PaymentMethodHint]:

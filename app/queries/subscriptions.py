@@ -23,12 +23,9 @@ async def list_subscriptions(
 ) -> Answer:
     """List subscriptions, newest first, optionally of one status."""
     where = [("status = {}", status)] if status else []
-
-    async def read() -> Answer:
-        freshness = await of_whmcs(store, account_id, "subscriptions", "client_services")
-        return await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
-
-    return await pending_writes.beside(store, account_id, "subscriptions", read)
+    freshness = await of_whmcs(store, account_id, "subscriptions", "client_services")
+    found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
+    return pending_writes.added(found, freshness.writes)
 
 
 async def subscription(store: Store, account_id: UUID, subscription_id: str) -> Answer:

@@ -6,7 +6,7 @@ confirmed in between appears in both, never in neither.
 Reads: read_model.pending.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -18,17 +18,19 @@ from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.documents import with_members
 
 MOST = 20
-_WRITES = f"""
-SELECT a.n, ARRAY(
+COLUMN = f"""
+ARRAY(
     SELECT jsonb_build_object('command_id', command_id, 'command', command, 'state', state,
         'item_id', nullif(item_id, ''), 'value', value, 'since', created_at,
         'reason', CASE state WHEN 'rejected' THEN jsonb_build_object('code', reason_code, 'message', reason) END)
     FROM read_model.pending p
-    WHERE p.account_id = a.account_id AND p.slice = $2 AND ($3::text IS NULL OR p.item_id IN ($3, ''))
-      AND command <> ''
+    WHERE p.account_id = a.account_id AND p.slice = $2 AND command <> '' {{of_item}}
     ORDER BY created_at DESC, command_id LIMIT {MOST}) AS writes
-FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
 """
+"""SQL: the writes to a read model ($2) of the account `a`."""
+OF_SLICE = COLUMN.format(of_item="")
+_OF_ITEM = COLUMN.format(of_item="AND ($3::text IS NULL OR p.item_id IN ($3, ''))")
+_WRITES = f"SELECT a.n, {_OF_ITEM} FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)"
 
 
 class Reason(Struct, frozen=True):
@@ -63,8 +65,13 @@ async def of_slice(
 ) -> list[PendingWrite]:
     """Read the writes to a read model, newest first: to one item or to all, of some commands or of any."""
     row = await store.row(_WRITES, account_id, name, item_id)
-    writes = msgspec.convert(row["writes"] if row else [], list[PendingWrite])
+    writes = decoded(row["writes"] if row else [])
     return [each for each in writes if not commands or each.command in commands]
+
+
+def decoded(writes: Sequence[Any]) -> list[PendingWrite]:
+    """Decode the writes of a row with such a column."""
+    return msgspec.convert(writes, list[PendingWrite])
 
 
 async def beside(
@@ -78,11 +85,14 @@ async def beside(
 ) -> Answer:
     """Read, and add the writes that the answer does not show yet."""
     writes = await of_slice(store, account_id, name, item_id, commands)
-    answer = await read()
+    return added(await read(), writes)
+
+
+def added(answer: Answer, writes: Collection[PendingWrite]) -> Answer:
+    """Add the writes, which were read before the answer."""
     if not answer.body:  # the caller holds it, and it had no writes
         return answer
-    body = msgspec.json.encode(writes)
-    etag = etag_of(answer.etag, body) if writes else answer.etag
+    etag = etag_of(answer.etag, msgspec.json.encode(list(writes))) if writes else answer.etag
     return structs.replace(answer, body=with_writes(answer.body, writes), etag=etag)
 
 
