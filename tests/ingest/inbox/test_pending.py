@@ -16,6 +16,7 @@ from app.ingest.apply import drain, resolve
 from app.ingest.inbox import inbox, pending, rechecks
 from app.ingest.inbox.inbox import Inbox, open_shards
 from app.ingest.inbox.pending import Pending
+from app.projections import rebuild
 from app.projections.engine import recompute
 from app.projections.registry import projectors
 from app.queries.changes import since
@@ -23,7 +24,11 @@ from app.queries.reading.pending_writes import of_slice
 from app.queries.reading.store import Store
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, change
+from tests.fixtures.linked import add_account
 from tests.ingest.poisoned import DUE, refuse_poison
+from tests.projections.conftest import first_generations
+
+__all__ = ["first_generations"]
 
 OWNER = {"owner_id": "1001"}
 
@@ -287,3 +292,70 @@ async def _answered(worker: Worker, hint: Any, **data: str) -> None:
 
 def _operator() -> Operator:
     return Operator(name="op")
+
+
+@pytest.mark.usefixtures("first_generations")
+async def test_a_rebuild_in_between_neither_ends_a_write_nor_hides_its_end(worker: Worker, settings: Settings) -> None:
+    write, before = worker.write(), await worker.version()
+    await worker.submit(write, city="Osaka")
+    known = projectors(settings)
+    await rebuild.rebuild(worker.pool, next(each for each in known if each.name == "profiles"))
+    assert await worker.shown() == [("pending", None)]
+    await worker.apply()
+    assert await worker.shown() == []
+    assert await worker.told(before) == [(str(write.command_id), "shown")]
+    after = await worker.version()
+    await rebuild.rollback(worker.pool, known, "profiles")
+    assert await worker.version() == after + 1
+    city = "SELECT convert_from(document, 'UTF8')::jsonb #>> '{address,city}' FROM read_model.profiles"
+    assert await worker.pool.fetchval(city) == "Osaka", "the generation before was fed as well"
+    assert not (await since(worker.store, worker.account, before)).lost
+
+
+async def test_the_end_of_a_write_is_told_to_the_account_that_made_it_although_its_client_was_merged_away(
+    worker: Worker,
+) -> None:
+    write = worker.write()
+    await worker.submit(write, city="Osaka")
+    await worker.pool.execute("UPDATE portal.id_mappings SET whmcs_client_id = '1002'")
+    before = await worker.version()
+    await worker.apply()
+    assert await worker.shown() == []
+    assert await worker.told(before) == [(str(write.command_id), "shown")]
+    assert await worker.version() > before
+
+
+async def test_what_is_replayed_is_what_was_told(worker: Worker) -> None:
+    """A command that failed and was sent again: whoever resumes in between learns of both ends, in order."""
+    write, start = worker.write(), await worker.version()
+    async with worker.pool.acquire() as connection, connection.transaction():
+        await pending.note(connection, worker.account, write.command_id, "given_up")
+    between = await worker.version()
+    await worker.submit(write, city="Osaka")
+    await worker.apply()
+    assert await worker.told(between) == [(str(write.command_id), "shown")]
+    for _ in range(2):
+        assert await worker.told(start) == [(str(write.command_id), "shown")], "the last one counts"
+    first = await worker.pool.fetch("SELECT outcome FROM ingest.notices WHERE slice = 'commands' ORDER BY version")
+    assert [row["outcome"] for row in first] == ["given_up", "shown"]
+
+
+async def test_many_accounts_that_wait_for_each_others_changes_do_not_deadlock(
+    worker: Worker, settings: Settings
+) -> None:
+    """Commands of two accounts in one batch with changes of the other, in many batches at once."""
+    other = {"email": "ken@example.jp", "whmcs_client_id": "1002", "salesforce_account_id": "001B"}
+    _, second = await add_account(worker.pool, {**other, "customer_number": "C-000002"})
+    for number in range(30):
+        client, account = (("1001", worker.account), ("1002", second))[number % 2]
+        read = change("whmcs", "client", client, {**CLIENT, "city": str(number)}, at=5000 + number, owner_id=client)
+        bill = change("whmcs", "invoice", str(number), {"status": "Unpaid"}, owner_id="1002" if number % 2 else "1001")
+        changes = [msgspec.structs.replace(each, origin="command") for each in (read, bill)]
+        await worker.inbox.submit(changes, pending=[worker.write(account_id=account)])
+    async with asyncio.timeout(60):
+        while await worker.pool.fetchval("SELECT EXISTS (SELECT FROM read_model.pending)"):
+            await asyncio.gather(worker.apply(), worker.apply())
+    attempts = await worker.pool.fetchval("SELECT max(attempts) FROM ingest.inbox")
+    assert attempts == 0, "no batch failed"
+    told = await worker.pool.fetchval("SELECT count(DISTINCT item_id) FROM ingest.notices WHERE slice = 'commands'")
+    assert told == 30
