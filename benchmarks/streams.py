@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from app.cache.redis_breaker import GuardedRedis
-from app.projections.engine import publish
+from app.ingest.versions import publish
 from app.readmodels.table import GLOBAL_ACCOUNT
 from benchmarks.harness import read_data, setup
 from benchmarks.harness.load import cpu_seconds

@@ -15,9 +15,10 @@ from app.commands.identity.sessions import session_store
 from app.errors import Conflict
 from app.ingest.apply import resolve
 from app.ingest.privacy import strip_personal_data
+from app.ingest.versions import publish
 from app.personal_data.subject import Subject
 from app.projections import rebuild
-from app.projections.engine import generations, publish
+from app.projections.engine import generations
 from app.projections.registry import with_previous
 from app.readmodels import documents
 from app.resources import Resources

@@ -18,14 +18,16 @@ from saq import Worker
 from app import leases, tasks
 from app.cache.redis_breaker import GuardedRedis
 from app.commands import fulfilment
+from app.commands.execution import ledger
 from app.commands.fulfilment.provision import templates
 from app.db import is_outage
 from app.ingest.apply import drain
 from app.ingest.apply.live import LiveDrain
-from app.ingest.inbox import inbox
+from app.ingest.inbox import inbox, rechecks
 from app.ingest.inbox.pending import forget_pending
 from app.ingest.refetch import fetch
 from app.ingest.refetch.upstreams import Upstreams
+from app.ingest.versions import publish
 from app.integrations.admission.priority import background
 from app.jobs import JOB_TIMEOUT_SECONDS, JobQueue
 from app.logs import configure
@@ -35,7 +37,7 @@ from app.processes.clock import registry
 from app.processes.clock.runner import RUNNER, JobRunner
 from app.processes.sd_notify import READY, STOPPING, guarded, heartbeat, notify
 from app.processes.sweep import OwnWork, isolated
-from app.projections.engine import publish, recompute
+from app.projections.engine import recompute
 from app.projections.registry import with_previous
 from app.resources import Resources, open_resources
 from app.schedule import clock_jobs
@@ -189,6 +191,9 @@ class WorkerJobs:
         if wait:
             await self.own.done()
         await isolated("sweep", "pending", partial(forget_pending, self._resources.pool), failures)
+        lost = partial(rechecks.recheck_lost, self._resources.pool, self._resources.inbox.wake)
+        await isolated("sweep", "lost_writes", lost, failures)
+        await isolated("sweep", "commands", partial(ledger.give_up_lost, self._resources.pool), failures)
         await isolated("sweep", "news", self.after_commit, failures)
         await isolated("sweep", "fulfilments", self._start_fulfilments, failures)
 

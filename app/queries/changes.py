@@ -14,12 +14,14 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.cache.batching import Batcher
+from app.ingest.versions.notices import Outcome
 from app.queries.reading.store import Store
 
 VERSIONS_AT_ONCE = 200
 NAMES = {
     "catalog": "catalog.changed",
     "charges": "charge.changed",
+    "commands": "command.settled",
     "eligibility": "eligibility.changed",
     "gateways": "payment_gateway.changed",
     "invoices": "invoice.changed",
@@ -35,11 +37,15 @@ SHARED = (NAMES["catalog"], NAMES["gateways"])
 
 
 class Event(Struct, frozen=True):
-    """A notice to re-read something; `id` is empty where an account has one of the kind."""
+    """A notice to re-read something; `id` is empty where an account has one of the kind, and where any may differ.
+
+    `outcome`: how the command of that id ended; of `command.settled` alone.
+    """
 
     name: str
     id: str
     version: int
+    outcome: Outcome | None = None
 
 
 class News(Struct, frozen=True):
@@ -67,7 +73,7 @@ async def since(store: Store, account_id: UUID, version: int) -> News:
     if now == version:
         return News((), version)
     rows = await store.pool.fetch(
-        "SELECT version, slice, item_id FROM ingest.notices "
+        "SELECT version, slice, item_id, outcome FROM ingest.notices "
         "WHERE account_id = $1 AND version > $2 AND version <= $2 + $3 ORDER BY version, id",
         account_id,
         version,
@@ -108,10 +114,12 @@ class ChangeReader:
 
 def _coalesced(rows: list[Any]) -> tuple[Event, ...]:
     """Keep the latest event of each item, in order."""
-    latest: dict[tuple[str, str], int] = {}
+    latest: dict[tuple[str, str], Any] = {}
     for row in rows:
         if row["slice"] in NAMES:
             key = (row["slice"], row["item_id"])
             latest.pop(key, None)
-            latest[key] = row["version"]
-    return tuple(Event(NAMES[slice_name], item, version) for (slice_name, item), version in latest.items())
+            latest[key] = row
+    return tuple(
+        Event(NAMES[slice_name], item, row["version"], row["outcome"]) for (slice_name, item), row in latest.items()
+    )

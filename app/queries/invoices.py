@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from app.calendar import today
 from app.errors import NotFound
 from app.queries.charges import on_lines
-from app.queries.reading import page
+from app.queries.reading import page, pending_writes
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
@@ -87,7 +87,8 @@ async def list_invoices(
     """
     freshness = await of_whmcs(store, account_id, "invoices", "client_invoices")
     listing, overdue = _on(today(freshness.country, store.time_zone), wanted.sort or "")
-    return await page.answer(store, account_id, listing, freshness, which, cursor, _where(wanted, overdue))
+    found = await page.answer(store, account_id, listing, freshness, which, cursor, _where(wanted, overdue))
+    return pending_writes.added(found, freshness.writes)
 
 
 @lru_cache(maxsize=64)
@@ -120,8 +121,12 @@ async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    lines = on_lines(store, account_id, _invoice(store, account_id, invoice_id))
-    return await linked(store, account_id, "invoice", invoice_id, lines)
+
+    async def read() -> Answer:
+        lines = on_lines(store, account_id, _invoice(store, account_id, invoice_id))
+        return await linked(store, account_id, "invoice", invoice_id, lines)
+
+    return await pending_writes.beside(store, account_id, "invoices", read, item_id=invoice_id)
 
 
 async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:

@@ -13,7 +13,7 @@ import msgspec
 
 from app.errors import NotFound
 from app.queries.order_prices import as_billed
-from app.queries.reading import detail, page
+from app.queries.reading import detail, page, pending_writes
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_salesforce
 from app.queries.reading.store import Answer, Store, build_answer, etag_of
@@ -32,7 +32,8 @@ async def list_orders(
     freshness = await of_salesforce(store, account_id, "orders")
     pending = await _pending(store, account_id) if status in (None, "in_review") and not which.after else []
     render = partial(as_billed, shape=OrderSummary, currency=freshness.currency)
-    return await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending, render)
+    found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending, render)
+    return pending_writes.added(found, freshness.writes)
 
 
 async def order(store: Store, account_id: UUID, order_id: str) -> Answer:
@@ -41,7 +42,11 @@ async def order(store: Store, account_id: UUID, order_id: str) -> Answer:
     Raises:
         NotFound: absent, or another account's.
     """
-    return await linked(store, account_id, "order", order_id, _order(store, account_id, order_id))
+
+    async def read() -> Answer:
+        return await linked(store, account_id, "order", order_id, _order(store, account_id, order_id))
+
+    return await pending_writes.beside(store, account_id, "orders", read, item_id=order_id)
 
 
 async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
@@ -52,7 +57,8 @@ async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
         body = as_billed(row["document"], Order, freshness.currency)
         return build_answer(body, etag_of(body), source, parked_at=row["parked_at"])
     document = await store.pool.fetchval(
-        "SELECT document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders' AND item_id = $2",
+        "SELECT document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders' AND item_id = $2 "
+        "AND document IS NOT NULL",
         account_id,
         order_id,
     )
@@ -64,7 +70,8 @@ async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
 async def _pending(store: Store, account_id: UUID) -> list[bytes]:
     """Return orders that Salesforce accepted and the read model does not show yet."""
     rows = await store.pool.fetch(
-        "SELECT p.summary FROM read_model.pending p WHERE p.account_id = $1 AND p.slice = 'orders' AND NOT EXISTS "
+        "SELECT p.summary FROM read_model.pending p WHERE p.account_id = $1 AND p.slice = 'orders' "
+        "AND p.summary IS NOT NULL AND NOT EXISTS "
         "(SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.order_id = p.item_id) "
         "ORDER BY p.created_at DESC LIMIT 20",
         account_id,

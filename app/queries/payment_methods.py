@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from app.calendar import today
 from app.db import rows
-from app.queries.reading import page
+from app.queries.reading import page, pending_writes
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, AnswerSource, Store, build_answer, etag_of
 from app.queries.reading.unready import not_ready
@@ -53,7 +53,8 @@ async def list_payment_methods(store: Store, account_id: UUID, which: page.Page,
     found = await page.answer(store, account_id, LISTING, freshness, structs.replace(which, held=frozenset()), cursor)
     on_file = await rows(store.pool, MethodAge, _ON_FILE, account_id)
     body = msgspec.json.encode(hints(on_file, today(freshness.country, store.time_zone)))
-    return structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
+    hinted = structs.replace(found, body=with_members(found.body, b'"hints":' + body), etag=etag_of(found.etag, body))
+    return pending_writes.added(hinted, freshness.writes)
 
 
 def hints(methods: Sequence[MethodAge], day: date) -> list[PaymentMethodHint]:

@@ -9,6 +9,7 @@ from app.queries.cases import Case, CaseSummary
 from app.queries.catalog import AccountCategory
 from app.queries.plans import OtherPlans
 from app.queries.reading.links import Links
+from app.queries.reading.pending_writes import PendingWrite
 from app.readmodels.catalog import Category, CategorySummary, Product
 from app.readmodels.charges import Charge
 from app.readmodels.freshness import StaleReason
@@ -78,6 +79,7 @@ class EligibilityAnswer(Eligibility, kw_only=True, frozen=True):
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
+    pending_writes: list[PendingWrite]
 
 
 class ProfileAnswer(Profile, kw_only=True, frozen=True):
@@ -86,6 +88,7 @@ class ProfileAnswer(Profile, kw_only=True, frozen=True):
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
+    pending_writes: list[PendingWrite]
 
 
 class AddressAnswer(Address, kw_only=True, frozen=True):
@@ -94,12 +97,14 @@ class AddressAnswer(Address, kw_only=True, frozen=True):
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
+    pending_writes: list[PendingWrite]
 
 
 class Orders(Listed, kw_only=True, frozen=True):
     """A page of orders."""
 
     items: list[OrderSummary]
+    pending_writes: list[PendingWrite]
 
 
 class OrderAnswer(Order, kw_only=True, frozen=True):
@@ -109,6 +114,7 @@ class OrderAnswer(Order, kw_only=True, frozen=True):
     stale: bool
     stale_reason: StaleReason | None
     links: Links
+    pending_writes: list[PendingWrite]
 
 
 class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
@@ -121,6 +127,7 @@ class Invoices(Listed, kw_only=True, frozen=True):
     """A page of invoices."""
 
     items: list[ListedInvoice]
+    pending_writes: list[PendingWrite]
 
 
 class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
@@ -140,12 +147,14 @@ class InvoiceAnswer(Invoice, kw_only=True, frozen=True):
     stale: bool
     stale_reason: StaleReason | None
     links: Links
+    pending_writes: list[PendingWrite]
 
 
 class Subscriptions(Listed, kw_only=True, frozen=True):
     """A page of subscriptions."""
 
     items: list[Subscription]
+    pending_writes: list[PendingWrite]
 
 
 class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
@@ -156,6 +165,7 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
     stale_reason: StaleReason | None
     links: Links
     charges: list[Charge]
+    pending_writes: list[PendingWrite]
 
 
 class ListedCharge(Charge, kw_only=True, frozen=True):
@@ -183,12 +193,14 @@ class PaymentMethods(Listed, kw_only=True, frozen=True):
 
     items: list[PaymentMethod]
     hints: list[PaymentMethodHint]
+    pending_writes: list[PendingWrite]
 
 
 class Cases(Listed, kw_only=True, frozen=True):
     """A page of support cases."""
 
     items: list[CaseSummary]
+    pending_writes: list[PendingWrite]
 
 
 class CaseAnswer(Case, kw_only=True, frozen=True):
@@ -197,6 +209,7 @@ class CaseAnswer(Case, kw_only=True, frozen=True):
     as_of: datetime
     stale: bool
     stale_reason: StaleReason | None
+    pending_writes: list[PendingWrite]
 
 
 class PaymentGateways(Listed, kw_only=True, frozen=True):

@@ -6,7 +6,7 @@ Reads: read_model.subscriptions, charges and what `slice_age` reads.
 from uuid import UUID
 
 from app.queries.charges import with_charges
-from app.queries.reading import detail, page
+from app.queries.reading import detail, page, pending_writes
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, Store
@@ -24,7 +24,8 @@ async def list_subscriptions(
     """List subscriptions, newest first, optionally of one status."""
     where = [("status = {}", status)] if status else []
     freshness = await of_whmcs(store, account_id, "subscriptions", "client_services")
-    return await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
+    found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
+    return pending_writes.added(found, freshness.writes)
 
 
 async def subscription(store: Store, account_id: UUID, subscription_id: str) -> Answer:
@@ -33,6 +34,10 @@ async def subscription(store: Store, account_id: UUID, subscription_id: str) -> 
     Raises:
         NotFound: absent, or another account's.
     """
-    found = detail.whmcs(store, account_id, SUBSCRIPTION, subscription_id)
-    whole = linked(store, account_id, "subscription", subscription_id, found)
-    return await with_charges(store, account_id, subscription_id, whole)
+
+    async def read() -> Answer:
+        found = detail.whmcs(store, account_id, SUBSCRIPTION, subscription_id)
+        whole = linked(store, account_id, "subscription", subscription_id, found)
+        return await with_charges(store, account_id, subscription_id, whole)
+
+    return await pending_writes.beside(store, account_id, "subscriptions", read, item_id=subscription_id)

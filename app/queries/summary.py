@@ -39,7 +39,7 @@ _OWED = (
 )
 _OPEN = f"account_id = $1 AND status NOT IN {CLOSED}"
 _PENDING = """
-p.account_id = $1 AND p.slice = 'orders'
+p.account_id = $1 AND p.slice = 'orders' AND p.document IS NOT NULL
 AND NOT EXISTS (SELECT FROM read_model.orders o WHERE o.account_id = $1 AND o.order_id = p.item_id)
 """
 _SUMMARY = f"""

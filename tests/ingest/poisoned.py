@@ -40,7 +40,7 @@ class Pipeline:
         """Remember who was woken."""
         self.woken += pairs
 
-    async def project(self, connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+    async def project(self, connection: Any, changed: Sequence[Record], *more: Any) -> None:
         """Refuse what is poisonous."""
         refuse_poison(changed, self.poisonous)
 

@@ -38,9 +38,9 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
     async def wake(pairs: Iterable[tuple[str, int]]) -> None:
         return None
 
-    async def project(connection: Any, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+    async def project(connection: Any, changed: Sequence[Record], verified: Sequence[Record], *more: Any) -> None:
         refuse_poison(changed)
-        await recompute.project(projectors(settings), connection, changed, verified)
+        await recompute.project(projectors(settings), connection, changed, verified, *more)
 
     async def run(changes: Sequence[Change]) -> None:
         for change in changes:

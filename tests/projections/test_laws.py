@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from app import projections
 from app.events import Change
-from app.projections.engine import publish
+from app.ingest.versions import publish
 from app.projections.registry import SLICES
 from app.queries import changes
 from app.queries.changes import Event

@@ -12,6 +12,7 @@ from app.commands.account import checked_address
 from app.commands.account.edit_client import edit
 from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.postal import Address
 from app.readmodels.ordering.account_standing import complete, standing_of
@@ -35,7 +36,9 @@ async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> 
     """
     address = postal_addresses.checked(Address(**asdict(request.address)))
     await _keep_checked_address(ctx, actor)
-    return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address))
+    recheck = ("whmcs", "client", actor.whmcs_client_id)
+    write = write_of(actor, COMMAND.name, "profiles", asdict(address), recheck=recheck)
+    return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address), write)
 
 
 async def _keep_checked_address(ctx: Context, actor: Actor) -> None:

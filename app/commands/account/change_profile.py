@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from app.commands.account.edit_client import edit
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.errors import InvalidRequest
 from app.inputs.numbers import Phone
 from app.inputs.text import Line
@@ -55,7 +56,9 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
     if not given:
         raise InvalidRequest("Name at least one field to change.")
     fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
-    return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile))
+    recheck = ("whmcs", "client", actor.whmcs_client_id)
+    write = write_of(actor, COMMAND.name, "profiles", given, recheck=recheck)
+    return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile), write)
 
 
 COMMAND = Command(change_profile)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from app.clock import now
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Context, Done
 from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records
 from app.readmodels.profiles import Profile, profile_of
@@ -21,10 +23,16 @@ PAUSE_SECONDS = 0.05
 log = structlog.get_logger()
 
 
-async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
+async def edit(
+    ctx: Context,
+    actor: Actor,
+    fields: Mapping[str, str],
+    is_expected: Callable[[Profile], bool],
+    write: Pending | None = None,
+) -> Done:
     """Set fields, under WHMCS's names, if the client is as the caller expects it; the result is the new profile.
 
-    The client's services are refetched in the background.
+    `write` is what is shown as pending meanwhile. The client's services are refetched in the background.
 
     Raises:
         Outdated: `precondition_failed`; what WHMCS holds is submitted to the read models.
@@ -36,18 +44,26 @@ async def edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expecte
     while True:
         async with ctx.locks.exclusively("client", account_id) as mine:
             if mine:
-                return await _edit(ctx, actor, fields, is_expected)
+                return await _edit(ctx, actor, fields, is_expected, write)
         if asyncio.get_running_loop().time() > deadline:
             raise Conflict("Another change of yours is being saved. Please try again.", code="edit_in_progress")
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expected: Callable[[Profile], bool]) -> Done:
+async def _edit(
+    ctx: Context,
+    actor: Actor,
+    fields: Mapping[str, str],
+    is_expected: Callable[[Profile], bool],
+    write: Pending | None,
+) -> Done:
     read_at = now()
     present = await ctx.whmcs.client(actor.whmcs_client_id)
     if not is_expected(profile_of(present.data)):
         await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
         raise Outdated
+    if write:
+        await pending_write.begin(ctx, write)
     try:
         await ctx.whmcs.update_client(actor.whmcs_client_id, fields)
     except UpstreamNotFound:
@@ -58,6 +74,7 @@ async def _edit(ctx: Context, actor: Actor, fields: Mapping[str, str], is_expect
         raise RuleViolated(sentence, code="details_refused") from error
     read_at = now()
     changed = await ctx.whmcs.client(actor.whmcs_client_id)
-    submission = await ctx.inbox.submit([records.change(changed, origin="command", read_at=read_at)])
+    written = [records.change(changed, origin="command", read_at=read_at)]
+    submission = await ctx.inbox.submit(written, pending=[write] if write else [])
     await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, f"edit:{read_at.timestamp()}")])
     return Done(profile_of(changed.data), submission)

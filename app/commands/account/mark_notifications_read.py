@@ -53,14 +53,15 @@ async def read_notification(ctx: Context, actor: Actor, request: ReadNotificatio
     account_id = actor.account_id_or_refuse()
     if not await ctx.pool.fetchval(_MARK, account_id, request.notification_id, None):
         raise NotFound("There is no such notification.", code="notification_not_found")
-    return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)), target=request.notification_id)
+    unread = Unread(await ctx.pool.fetchval(UNREAD, account_id))
+    return Done(unread, outcome="shown", target=request.notification_id)
 
 
 async def read_notifications(ctx: Context, actor: Actor, request: ReadNotifications) -> Done:
     """Mark all notifications as read, or all up to the given one."""
     account_id = actor.account_id_or_refuse()
     await ctx.pool.fetchval(_MARK, account_id, None, request.up_to)
-    return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)))
+    return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)), outcome="shown")
 
 
 READ_NOTIFICATION = Command(read_notification)

@@ -13,8 +13,9 @@ from msgspec.structs import asdict
 
 from app import postal
 from app.clock import now
-from app.commands.execution import postal_addresses
+from app.commands.execution import pending_write, postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.errors import Conflict, RuleViolated
 from app.intake.words import folded
@@ -61,11 +62,15 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
         if is_checking and not is_same:
             sentence = "We are still checking another address. Please ask again once we have told you the result."
             raise Conflict(sentence, code="check_in_progress")
+        recheck = ("salesforce", "account_history", account_id)
+        write = write_of(actor, COMMAND.name, "eligibility", {"address": wanted}, recheck=recheck)
         if not is_checking:
+            await pending_write.begin(ctx, write)
             await eligibility.request_check(ctx.salesforce, account_id, wanted, datetime.now(TOKYO).date())
         read_at = now()
         account = await ctx.salesforce.get("Account", account_id)
-    submission = await ctx.inbox.submit([records.change("Account", account, origin="command", read_at=read_at)])
+    asked = [records.change("Account", account, origin="command", read_at=read_at)]
+    submission = await ctx.inbox.submit(asked, pending=[write])
     return Done(RequestedCheck(read_at, wanted), submission)
 
 

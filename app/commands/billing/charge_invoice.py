@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -22,7 +23,9 @@ from app.commands.billing.decline_reasons import refusal
 from app.commands.billing.declines import Refused, explain
 from app.commands.billing.doubtful_captures import resolve, shown
 from app.commands.billing.payable_invoices import Live, OpenInvoice, in_progress, read, refuse_unpayable, rows_of
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.concurrency_limit import ConcurrencyLimit
 from app.errors import (
     Conflict,
@@ -36,6 +39,7 @@ from app.errors import (
     UpstreamNotFound,
     UpstreamUnavailable,
 )
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake import parse
 from app.integrations.whmcs.charging.decline_texts import GatewayWords
@@ -50,6 +54,8 @@ PATIENCE_SECONDS = 10.0
 IN_DOUBT = "Nobody knows yet what came of an earlier charge of this invoice. Look again, or state what came of it."
 _CHARGES = ConcurrencyLimit(6, 2, PATIENCE_SECONDS)
 """Concurrent charges per process and per account; each may take a minute."""
+Charged = tuple[Live | None, int | None]
+"""The invoice after a charge, if it could be read, and the submission that shows it."""
 NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 
 log = structlog.get_logger()
@@ -93,7 +99,7 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str, initi
     present = await read(ctx, actor, invoice_id, currency)
     sent = await captures.last(ctx.pool, invoice_id)
     if sent and sent.command_key == actor.command_key and present.status in ACCEPTED:
-        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present)
+        return await _accepted(ctx, invoice_id, money(sent.amount, currency), present, present.submission)
     if initiator != "customer" and (done := await captures.by_key(ctx.pool, invoice_id, actor.command_key)):
         if done.outcome == "declined":
             raise refusal(done.decline_reason or "", done.card_last_four)
@@ -118,11 +124,23 @@ async def _pay(ctx: Context, actor: Actor, invoice_id: str, currency: str, initi
         **charged_first(ctx.settings, methods),
     )
     await captures.record_sent(ctx.pool, attempt)
-    after = await _charge(ctx, actor, present.record, methods)
-    return await _accepted(ctx, invoice_id, money(amount, currency), after)
+    write = await _begun(ctx, actor, invoice_id, money(amount, currency)) if initiator == "customer" else None
+    after, submission = await _charge(ctx, actor, present.record, methods, write)
+    return await _accepted(ctx, invoice_id, money(amount, currency), after, submission)
 
 
-async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord]) -> Live | None:
+async def _begun(ctx: Context, actor: Actor, invoice_id: str, amount: Money) -> Pending:
+    """Show the charge that the customer asked for as pending."""
+    recheck = ("whmcs", "invoice", invoice_id)
+    charge = {"charge": msgspec.to_builtins(amount)}
+    write = write_of(actor, "pay_invoice", "invoices", charge, item_id=invoice_id, recheck=recheck)
+    await pending_write.begin(ctx, write)
+    return write
+
+
+async def _charge(
+    ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Sequence[WhmcsRecord], write: Pending | None
+) -> Charged:
     """Charge the invoice and return it as it is then; None if the charge succeeded and the invoice cannot be read."""
     try:
         refused = await ctx.whmcs.charge(invoice.record_id)
@@ -130,31 +148,33 @@ async def _charge(ctx: Context, actor: Actor, invoice: WhmcsRecord, methods: Seq
         await captures.forget(ctx.pool, invoice.record_id)
         raise
     except UpstreamNotFound as error:
-        found = await _read_back(ctx, actor, invoice)
+        found, _ = await _read_back(ctx, actor, invoice)
         if found and found.status in ACCEPTED:
-            return found
+            return await _read_back(ctx, actor, invoice, write)
         raise await _not_tried(ctx, invoice, found) from error
     except OutcomeUnknown:
-        if found := await _look_again(ctx, actor, invoice):
-            return found
+        if await _paid_after_all(ctx, actor, invoice):
+            return await _read_back(ctx, actor, invoice, write)
         raise
-    found = await _read_back(ctx, actor, invoice)
-    if refused is None or (found and found.status in ACCEPTED):
-        return found
+    if refused is None:
+        return await _read_back(ctx, actor, invoice, write)
+    found, _ = await _read_back(ctx, actor, invoice)
+    if found and found.status in ACCEPTED:
+        return await _read_back(ctx, actor, invoice, write)
     if found and found.status not in PAYABLE:
         raise await _not_tried(ctx, invoice, found)
     raise await _declined(ctx, actor, Declined(invoice.record_id, found, refused, methods))
 
 
-async def _look_again(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
-    """Return the invoice once it shows the payment; None if it does not within a few seconds."""
+async def _paid_after_all(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> bool:
+    """Return whether the invoice shows the payment within a few seconds."""
     for pause_seconds in LOOK_AGAIN_SECONDS:
         await asyncio.sleep(pause_seconds)
-        found = await _read_back(ctx, actor, invoice)
+        found, _ = await _read_back(ctx, actor, invoice)
         if found and found.status in ACCEPTED:
             log.info("charge_found_after_unknown_outcome", invoice_id=invoice.record_id)
-            return found
-    return None
+            return True
+    return False
 
 
 async def _not_tried(ctx: Context, invoice: WhmcsRecord, found: Live | None) -> PortalError:
@@ -187,21 +207,22 @@ async def _declined(ctx: Context, actor: Actor, declined: Declined) -> PaymentRe
     return refusal(decline.reason, d.methods[0].data.get("card_last_four") if len(d.methods) == 1 else None)
 
 
-async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Live | None:
-    """Read the invoice as it is now; if that fails, queue a refetch."""
+async def _read_back(ctx: Context, actor: Actor, invoice: WhmcsRecord, write: Pending | None = None) -> Charged:
+    """Read the invoice as it is now; if that fails, queue a refetch. `write` is pending until either shows."""
     try:
-        return await read(ctx, actor, invoice.record_id, invoice.data["currencycode"])
+        live = await read(ctx, actor, invoice.record_id, invoice.data["currencycode"], write)
+        return live, live.submission
     except (UpstreamError, NotFound) as error:
         log.warning("charged_invoice_not_read_back", invoice_id=invoice.record_id, error=str(error))
         reason = f"pay:{actor.request_id or actor.command_key}"
-        await ctx.inbox.submit([whmcs_hint("invoice", invoice.record_id, reason)])
-        return None
+        hint = whmcs_hint("invoice", invoice.record_id, reason)
+        return None, await ctx.inbox.submit([hint], pending=[write] if write else [])
 
 
-async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None) -> Done:
+async def _accepted(ctx: Context, invoice_id: str, amount: Money, after: Live | None, submission: int | None) -> Done:
     """Report a charge that WHMCS accepted. It stays open, and blocks another, until the invoice shows it."""
     status = after.status if after else ""
     if status in ACCEPTED:
         await captures.mark_charged(ctx.pool, invoice_id)
     paid = PaidInvoice(invoice_id=invoice_id, status=status if status in ACCEPTED else "payment_pending", amount=amount)
-    return Done(paid, after.submission if after else None, target=invoice_id)
+    return Done(paid, submission, target=invoice_id)

@@ -3,13 +3,17 @@
 Reads: read_model.payment_methods, subscriptions, orders, invoices; WHMCS pay methods. Writes: WHMCS pay methods.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID, uuid4
 
 from msgspec import Struct
 
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.doubts import repeatable
 from app.errors import Conflict, NotFound, UpstreamNotFound
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.readmodels.services import HOLDS_ANY
 
@@ -39,11 +43,12 @@ async def set_default_payment_method(ctx: Context, actor: Actor, request: OneMet
     await _own(ctx, actor, request.payment_method_id)
     try:
         with repeatable():
+            await pending_write.begin(ctx, _write(actor, SET_DEFAULT_PAYMENT_METHOD, request, {"is_default": True}))
             await ctx.whmcs.set_default_pay_method(actor.whmcs_client_id, request.payment_method_id)
     except UpstreamNotFound as error:
         await _request_refetch(ctx, actor)
         raise _not_found() from error
-    return Done(request, target=request.payment_method_id)
+    return Done(request, outcome="shown", target=request.payment_method_id)
 
 
 async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) -> Done:
@@ -65,10 +70,18 @@ async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) 
                 "Please add another one first.",
                 code="payment_method_needed",
             )
+        write = _write(actor, REMOVE_PAYMENT_METHOD, request, {"removed": True})
         if request.payment_method_id in held:
+            await pending_write.begin(ctx, write)
             with repeatable():
                 await ctx.whmcs.delete_pay_method(actor.whmcs_client_id, request.payment_method_id)
-    return Done(request, await _request_refetch(ctx, actor), target=request.payment_method_id)
+    return Done(request, await _request_refetch(ctx, actor, write), target=request.payment_method_id)
+
+
+def _write(actor: Actor, command: Command, request: OneMethod, value: Mapping[str, Any]) -> Pending:
+    recheck = ("whmcs", "pay_methods", actor.whmcs_client_id)
+    method = request.payment_method_id
+    return pending_write.write_of(actor, command.name, "payment_methods", value, item_id=method, recheck=recheck)
 
 
 async def _own(ctx: Context, actor: Actor, payment_method_id: str) -> UUID:
@@ -79,9 +92,10 @@ async def _own(ctx: Context, actor: Actor, payment_method_id: str) -> UUID:
     return account_id
 
 
-async def _request_refetch(ctx: Context, actor: Actor) -> int | None:
+async def _request_refetch(ctx: Context, actor: Actor, write: Pending | None = None) -> int | None:
     """Queue a refetch of the payment methods, because WHMCS has no hook for the change."""
-    return await ctx.inbox.submit([whmcs_hint("pay_methods", actor.whmcs_client_id, f"methods:{uuid4()}")])
+    hint = whmcs_hint("pay_methods", actor.whmcs_client_id, f"methods:{uuid4()}")
+    return await ctx.inbox.submit([hint], pending=[write] if write else [])
 
 
 def _not_found() -> NotFound:

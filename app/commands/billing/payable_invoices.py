@@ -13,6 +13,7 @@ from app.clock import now
 from app.commands.billing import captures
 from app.commands.execution.context import Actor, Context
 from app.errors import Conflict, NotFound, UpstreamNotFound, Violation
+from app.ingest.inbox.pending import Pending
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.invoices import PAYABLE, status_of
@@ -85,8 +86,8 @@ class Live(Struct, frozen=True):
         return status_of(self.record.data["status"])
 
 
-async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Live:
-    """Read an invoice from WHMCS and submit it to the read model.
+async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str, write: Pending | None = None) -> Live:
+    """Read an invoice from WHMCS and submit it to the read model. `write` is pending until that shows.
 
     Raises:
         NotFound: absent, a draft, or another account's by now.
@@ -97,7 +98,8 @@ async def read(ctx: Context, actor: Actor, invoice_id: str, currency: str) -> Li
         found = await ctx.whmcs.own_invoice(invoice_id, actor.whmcs_client_id, currency)
     except UpstreamNotFound as error:
         raise _not_found() from error
-    live = Live(found, await ctx.inbox.submit([change(found, origin="command", read_at=read_at)]))
+    read_now = [change(found, origin="command", read_at=read_at)]
+    live = Live(found, await ctx.inbox.submit(read_now, pending=[write] if write else []))
     if live.status == "draft":  # withdrawn by staff, and hidden from the customer until it is issued again
         raise _not_found()
     return live

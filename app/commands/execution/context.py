@@ -36,7 +36,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     """The caller of a command; anonymous on public routes.
 
     `mfa`: a second factor was proven in this session. `command_key` makes a command repeatable upstream: it is the same
-    for every repetition of one request.
+    for every repetition of one request. `command_id` is the command's id in the ledger, if it is kept there.
     """
 
     role: str = "anonymous"
@@ -49,6 +49,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     request_id: str = ""
     address: str = ""
     command_key: str = ""
+    command_id: UUID | None = None
 
     def account_id_or_refuse(self) -> UUID:
         """Return the account of the session.
@@ -64,13 +65,15 @@ class Actor(Struct, frozen=True, kw_only=True):
 class Done(Struct, frozen=True):
     """The result of a command that succeeded.
 
-    `submission` must settle before the effect shows in queries; `shows` says whether it has by now. The rest is for the
-    audit log: the target, and the user and account concerned when they are not the caller's.
+    `submission` must settle before the effect shows in queries; `shows` says whether it has by now. `outcome` is how a
+    command without a submission ended. The rest is for the audit log: the target, and the user and account concerned
+    when they are not the caller's.
     """
 
     result: Any
     submission: int | None = None
     shows: bool = True
+    outcome: Literal["shown", "unchanged"] = "unchanged"
     target: str = ""
     user_id: UUID | None = None
     account_id: UUID | None = None
@@ -88,6 +91,9 @@ class Command(Struct, frozen=True):
         changes: whether it changes anything, and is therefore recorded in the audit log.
         audits_itself: the handler records its own outcome, because it alone knows which user it concerns.
         awaited: whether its answer waits, for a moment, until its effect shows.
+
+    A command that changes something and may be replayed is *tracked*: it is kept in the ledger even without a key, and
+    the event stream of its account says how it ended.
     """
 
     handle: Handler
@@ -96,6 +102,11 @@ class Command(Struct, frozen=True):
     changes: bool = True
     audits_itself: bool = False
     awaited: bool = True
+
+    @property
+    def tracked(self) -> bool:
+        """True if its outcome is told to every page of the customer."""
+        return self.changes and self.replayable
 
     @property
     def name(self) -> str:

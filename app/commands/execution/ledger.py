@@ -4,9 +4,13 @@ The same key and body return the first answer. The same key with another body is
 while the first is running. A row whose runner died may be taken over once its lock has expired, because every command
 can be repeated: it finds what it did upstream by its key.
 
-Writes: portal.commands.
+The end of a command of an account is said in a notice, in the same transaction (`app/ingest/versions`); that of one
+whose write a projection shows is said by the commit that shows it.
+
+Writes: portal.commands; through `pending` and `rechecks`, read_model.pending and notices.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -15,13 +19,18 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.db import only_row, row
-from app.errors import Conflict, NotFound, RuleViolated
+from app.db import Connection, only_row, row
+from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated
+from app.ingest.inbox import pending, rechecks
+from app.ingest.versions.notices import Outcome
 from app.intake.words import same_lines
+from app.integrations.admission.call_log import UpstreamCall
 from app.keyring import Keyring
 
 LOCK_SECONDS = 20
 """How long the key of a dead runner stays locked. A slow runner may be overtaken: every command also guards itself."""
+LOST_SECONDS = 300
+"""How long after that a command without an end counts as given up."""
 KEPT_HOURS = 24
 WRITTEN = frozenset({"open_case", "comment_on_case"})
 """Commands whose body is text written by a person."""
@@ -30,21 +39,56 @@ _BEGIN = """
 INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until)
 VALUES ($1, $2, $3, $4, $5, $6, 'running', now() + $7 * interval '1 second')
 ON CONFLICT (scope, idempotency_key) DO UPDATE
-SET state = 'running', locked_until = excluded.locked_until, body_hash = excluded.body_hash
+SET state = 'running', locked_until = excluded.locked_until, body_hash = excluded.body_hash,
+    attempts = portal.commands.attempts + 1, error_code = NULL, error = NULL, retry_at = NULL, finished_at = NULL
 WHERE portal.commands.name = excluded.name AND portal.commands.body_hash = ANY($8)
   AND (portal.commands.state = 'failed'
        OR (portal.commands.state = 'running' AND portal.commands.locked_until < now()))
 RETURNING id, locked_until
 """
+_FINISH = """
+UPDATE portal.commands SET state = 'done', response_status = $2, response_body = $3, submission = $4,
+    account_version = $6, steps = steps || $7, finished_at = now(), error_code = NULL, error = NULL, retry_at = NULL
+WHERE id = $1 AND locked_until = $5 RETURNING account_id
+"""
+_FAIL = """
+UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $3, error = $4, steps = steps || $5,
+    retry_at = now() + $6 * interval '1 second'
+WHERE id = $1 AND state = 'running' AND locked_until = $2 RETURNING account_id
+"""
+_GIVE_UP = """
+UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3
+WHERE id IN (SELECT id FROM portal.commands WHERE state = 'running' AND locked_until < now() - $1 * interval '1 second'
+             ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)
+RETURNING id, account_id
+"""
+_ACCEPTED = "SELECT true FROM read_model.pending WHERE command_id = $1 AND submission IS NOT NULL LIMIT 1"
+"""The upstream has accepted the write, whatever failed later: the commit that shows it says so."""
+_STATE = f"""
+SELECT c.id AS command_id, c.name, c.state, c.response_status AS status, c.submission, c.created_at AS started_at,
+       c.finished_at, c.attempts, c.error_code, c.error, c.steps,
+       coalesce(c.retry_at, (SELECT min(i.next_attempt_at) FROM ingest.inbox i
+                             WHERE i.submission = c.submission AND i.settled_at IS NULL)) AS next_try_at,
+       n.outcome, n.version AS settled_version
+FROM portal.commands c LEFT JOIN LATERAL (
+    SELECT outcome, version FROM ingest.notices
+    WHERE account_id = c.account_id AND slice = 'commands' AND item_id = c.id::text 
+      AND created_at >= c.locked_until - interval '{LOCK_SECONDS} seconds'
+    ORDER BY version DESC LIMIT 1) AS n ON c.state <> 'running'
+WHERE c.scope = $1 AND (c.id::text = $2 OR c.idempotency_key = $2) LIMIT 1
+"""
+
+Effect = Literal["refused", "not_done", "unknown"]
 
 
 class Replay(Struct, frozen=True):
-    """The first answer of a command, to be sent again."""
+    """The first answer of a command, to be sent again. `account_version` is the one that it includes."""
 
     id: UUID
     status: int
     body: bytes
     submission: int | None
+    account_version: int | None = None
 
 
 class Running(Struct, frozen=True):
@@ -53,6 +97,35 @@ class Running(Struct, frozen=True):
 
     id: UUID
     locked_until: datetime
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """What is known of a run that succeeded: the version of the account that its answer includes, its calls, and how
+    the command ended, if no change has to show that."""
+
+    account_version: int | None = None
+    steps: Sequence[UpstreamCall] = ()
+    outcome: Outcome | None = None
+
+
+NOTHING_KNOWN = Ended()
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """Why a run failed, as the customer is told, and what is known of its effect.
+
+    - refused: nothing was done, and a repetition is refused as well.
+    - not_done: nothing was done; a repetition may succeed.
+    - unknown: it may have been done.
+    """
+
+    code: str
+    sentence: str
+    effect: Effect
+    retry_after_seconds: int | None = None
+
+
+UNKNOWN = Failure(code=OutcomeUnknown.code, sentence=OutcomeUnknown.detail, effect="unknown")
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
@@ -65,6 +138,13 @@ class CommandState(Struct, frozen=True, kw_only=True):
     submission: int | None
     started_at: datetime
     finished_at: datetime | None
+    attempts: int
+    error_code: str | None
+    error: str | None
+    steps: list[UpstreamCall]
+    next_try_at: datetime | None
+    outcome: Outcome | None
+    settled_version: int | None
 
 
 async def begin(
@@ -84,7 +164,8 @@ async def begin(
         return Running(taken["id"], taken["locked_until"])
     kept = await only_row(
         pool,
-        "SELECT id, name, body_hash, state, response_status, response_body, submission FROM portal.commands "
+        "SELECT id, name, body_hash, state, response_status, response_body, submission, account_version "
+        "FROM portal.commands "
         "WHERE scope = $1 AND idempotency_key = $2",
         scope,
         key,
@@ -100,7 +181,8 @@ async def begin(
             code="command_in_progress",
             retry_after_seconds=2,
         )
-    return Replay(kept["id"], kept["response_status"], kept["response_body"], kept["submission"])
+    answer = kept["response_status"], kept["response_body"], kept["submission"], kept["account_version"]
+    return Replay(kept["id"], *answer)
 
 
 def _comparable(name: str, body: bytes) -> bytes:
@@ -121,27 +203,76 @@ def _normalised(value: Any) -> Any:
     return same_lines(value) if isinstance(value, str) else value
 
 
-async def finish(pool: asyncpg.Pool, running: Running, status: int, body: bytes, submission: int | None) -> None:
+async def finish(
+    pool: asyncpg.Pool,
+    running: Running,
+    status: int,
+    body: bytes,
+    submission: int | None,
+    end: Ended = NOTHING_KNOWN,
+) -> None:
     """Store the first answer, to be replayed for repetitions."""
-    await pool.execute(
-        "UPDATE portal.commands SET state = 'done', response_status = $2, response_body = $3, submission = $4, "
-        "finished_at = now() WHERE id = $1 AND locked_until = $5",
-        running.id,
-        status,
-        body,
-        submission,
-        running.locked_until,
-    )
+    async with pool.acquire() as connection, connection.transaction():
+        kept = (
+            running.id,
+            status,
+            body,
+            submission,
+            running.locked_until,
+            end.account_version,
+            msgspec.to_builtins(end.steps),
+        )
+        row = await connection.fetchrow(_FINISH, *kept)
+        if row is not None and row["account_id"] and end.outcome is not None:
+            await pending.withdraw(connection, running.id)
+            await pending.note(connection, row["account_id"], running.id, end.outcome)
 
 
-async def fail(pool: asyncpg.Pool, running: Running) -> None:
-    """Release the key, so that the same request may be tried again."""
-    await pool.execute(
-        "UPDATE portal.commands SET state = 'failed', finished_at = now() "
-        "WHERE id = $1 AND state = 'running' AND locked_until = $2",
-        running.id,
-        running.locked_until,
-    )
+async def fail(
+    pool: asyncpg.Pool,
+    running: Running,
+    failure: Failure = UNKNOWN,
+    *,
+    steps: Sequence[UpstreamCall] = (),
+    tracked: bool = True,
+) -> None:
+    """Release the key, so that the same request may be tried again, and say what became of it. A write whose effect is
+    unknown stays pending until its record has been read again."""
+    async with pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow(
+            _FAIL,
+            running.id,
+            running.locked_until,
+            failure.code,
+            failure.sentence,
+            msgspec.to_builtins(steps),
+            failure.retry_after_seconds,
+        )
+        if row is not None and row["account_id"] and tracked:
+            await _end(connection, row["account_id"], running.id, failure)
+
+
+async def _end(connection: Connection, account_id: UUID, command_id: UUID, failure: Failure) -> None:
+    if await connection.fetchval(_ACCEPTED, command_id):
+        return
+    if failure.effect == "unknown" and (await rechecks.recheck(connection, command_id))[0]:
+        return
+    if failure.effect == "refused" and await pending.reject(connection, command_id, failure.code, failure.sentence):
+        return
+    await pending.withdraw(connection, command_id)
+    outcome: Outcome = "rejected" if failure.effect == "refused" else "given_up"
+    await pending.note(connection, account_id, command_id, outcome)
+
+
+async def give_up_lost(pool: asyncpg.Pool) -> int:
+    """Fail the commands whose process died, and return their number. A write of theirs is rechecked by `rechecks`."""
+    async with pool.acquire() as connection, connection.transaction():
+        rows = await connection.fetch(_GIVE_UP, LOST_SECONDS, OutcomeUnknown.code, OutcomeUnknown.detail)
+        for row in sorted(rows, key=lambda each: str(each["account_id"])):
+            shown = await connection.fetchval("SELECT true FROM read_model.pending WHERE command_id = $1", row["id"])
+            if row["account_id"] and not shown:
+                await pending.note(connection, row["account_id"], row["id"], "given_up")
+    return len(rows)
 
 
 async def forget(pool: asyncpg.Pool, running: Running) -> None:
@@ -165,14 +296,7 @@ async def state(pool: asyncpg.Pool, scope: str, id_or_key: str) -> CommandState:
     Raises:
         NotFound: unknown, already deleted, or another caller's.
     """
-    found = await row(
-        pool,
-        CommandState,
-        "SELECT id AS command_id, name, state, response_status AS status, submission, created_at AS started_at, "
-        "finished_at FROM portal.commands WHERE scope = $1 AND (id::text = $2 OR idempotency_key = $2) LIMIT 1",
-        scope,
-        id_or_key,
-    )
+    found = await row(pool, CommandState, _STATE, scope, id_or_key)
     if found is None:
         raise NotFound
     return found

@@ -7,9 +7,11 @@ empty.
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import structs
 
 from app.clock import now
 from app.commands.execution.context import Actor
+from app.commands.execution.pending_write import write_of
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.mapping import ordered_address
@@ -24,8 +26,8 @@ REVIEW_STATUS = "Pending Review"
 PENDING = b'"pending":true'
 
 
-def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts) -> Pending:
-    """Build the pending entry for an order that was just placed, with the prices that were agreed."""
+def pending_order(write: Pending, order_id: str, basket: Basket, facts: Facts) -> Pending:
+    """Complete the write with the order that was just placed, with the prices that were agreed."""
     at, words = now(), STATES[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
     address = msgspec.to_builtins(ordered_address(basket) or facts.address)
@@ -57,13 +59,14 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts) -> 
     )
     same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
     summary = OrderSummary(**same, item_count=len(order.items))
-    return Pending(
-        account_id=actor.account_id_or_refuse(),
-        slice="orders",
-        item_id=order_id,
-        summary=_marked(summary),
-        document=_marked(order),
-    )
+    return structs.replace(write, item_id=order_id, summary=_marked(summary), document=_marked(order))
+
+
+def order_write(actor: Actor, basket: Basket) -> Pending:
+    """Build the write of a basket that is about to be ordered."""
+    value = {"items": [item.sku for item in basket.items], "promo_code": basket.promo_code}
+    history = ("salesforce", "account_history", actor.salesforce_account_id)
+    return write_of(actor, "place_order", "orders", value, recheck=history)
 
 
 def _sum(chosen: Sequence[OrderableProduct]) -> Money | None:

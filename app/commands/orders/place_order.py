@@ -19,13 +19,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.clock import now
-from app.commands.execution import refusals
+from app.commands.execution import pending_write, refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.agreed_terms import agreed_products, new_items, with_agreed
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
 from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
-from app.commands.orders.pending import pending_order
+from app.commands.orders.pending import order_write, pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
 from app.ingest.inbox.pending import Pending
@@ -75,13 +75,14 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
-        order_id, facts = await _place(ctx, actor, request, key)
-        pending = pending_order(actor, order_id, request, facts)
+        write = order_write(actor, request)
+        order_id, facts = await _place(ctx, actor, request, key, write)
+        pending = pending_order(write, order_id, request, facts)
         submission = await _read_back(ctx, actor, order_id, pending)
     return Done(PlacedOrder(order_id), submission, target=order_id)
 
 
-async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[str, Facts]:
+async def _place(ctx: Context, actor: Actor, basket: Basket, key: str, write: Pending) -> tuple[str, Facts]:
     """Find the order under this key, or create it if no rule is violated; return it with what was agreed."""
     facts = await facts_for(ctx, actor, basket)
     if problems := violations(basket, facts):
@@ -99,6 +100,7 @@ async def _place(ctx: Context, actor: Actor, basket: Basket, key: str) -> tuple[
         await _refuse(ctx, actor, problems)
     agreed = agreed_products(chosen, prices, ctx.settings.salesforce_currency)
     new = _new_order(ctx, actor, basket, facts, agreed, prices, key)
+    await pending_write.begin(ctx, write)
     return await _create(ctx, key, new), with_agreed(facts, agreed)
 
 

@@ -16,7 +16,7 @@ from app.readmodels.services import ACTIVE
 
 _DOCUMENTS = """
 SELECT document FROM read_model.orders WHERE account_id = $1 AND status = ANY($2::text[])
-UNION ALL SELECT document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders'
+UNION ALL SELECT document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders' AND document IS NOT NULL
 """
 _STANDING = f"""
 SELECT ARRAY(SELECT convert_from(document, 'UTF8')::jsonb ->> 'promo_code' FROM ({_DOCUMENTS}) AS d) AS codes,

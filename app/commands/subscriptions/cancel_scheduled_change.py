@@ -6,6 +6,7 @@ Reads: read_model.subscriptions. Reads and writes: portal.scheduled_changes. Wri
 from msgspec import Struct
 
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.subscriptions.plan_changes import scheduled
 from app.commands.subscriptions.plan_changes.scheduled import Ending
 from app.commands.subscriptions.service import find_own
@@ -31,7 +32,10 @@ async def cancel_scheduled_change(ctx: Context, actor: Actor, request: CancelSch
         latest = await scheduled.latest_of(ctx.pool, service.subscription_id)
         if latest is None or (latest.state != "waiting" and latest.error_code != scheduled.BY_CUSTOMER):
             raise NotFound("No change of plan is scheduled for this subscription.", code="no_scheduled_change")
-        submission = await scheduled.end(ctx, latest, Ending(state="cancelled", error_code=scheduled.BY_CUSTOMER))
+        ending = Ending(state="cancelled", error_code=scheduled.BY_CUSTOMER)
+        removed = {"scheduled_change": None}
+        write = write_of(actor, COMMAND.name, "subscriptions", removed, item_id=service.subscription_id)
+        submission = await scheduled.end(ctx, latest, ending, write)
     return Done(None, submission, target=request.subscription_id)
 
 

@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct
 
 from app.clock import now
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.subscriptions.service import Service, find_own, refuse_unless
 from app.commands.subscriptions.service_lock import lock_own_service
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
@@ -63,11 +65,21 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
             sentence = "This service is not billed by period. Please cancel it now instead."
             problem = Violation("when", "no_billing_period", sentence)
             raise RuleViolated(sentence, code="no_billing_period", errors=[problem])
+        write = write_of(
+            actor,
+            COMMAND.name,
+            "subscriptions",
+            {"cancellation": {"when": when}},
+            item_id=service.subscription_id,
+            recheck=("whmcs", "cancel_requests", "all"),
+        )
+        await pending_write.begin(ctx, write)
         await _request_cancellation(ctx, actor, service, request.cancel)
         asked_at = now()
         local = asked_at.astimezone(ZoneInfo(ctx.settings.whmcs_time_zone)).strftime("%Y-%m-%d %H:%M:%S")
         record = records.cancellation(service.subscription_id, KINDS[when], local)
-        submission = await ctx.inbox.submit([records.change(record, origin="command", read_at=asked_at)])
+        requested = [records.change(record, origin="command", read_at=asked_at)]
+        submission = await ctx.inbox.submit(requested, pending=[write])
     ends_on = service.next_due_on if when == "end_of_period" else None
     found = Cancellation(when=when, requested_on=datetime.fromisoformat(local).date(), ends_on=ends_on)
     return Done(found, submission, target=service.subscription_id)

@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.subscriptions.plan_changes import journal, scheduled
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.commands.subscriptions.plan_changes.order import AgreedTerms, order
@@ -23,6 +24,7 @@ from app.commands.subscriptions.plan_changes.schedule_for_date import schedule, 
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service, find_own
 from app.commands.subscriptions.service_lock import lock_own_service
+from app.ingest.inbox.pending import Pending
 from app.inputs.numbers import Amount, Currency
 from app.money import Money
 from app.readmodels.plans import Direction
@@ -91,17 +93,25 @@ async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:
             credit=wanted.credit,
             price=wanted.price,
         )
+        write = write_of(
+            actor,
+            COMMAND.name,
+            "subscriptions",
+            {"sku": wanted.sku, "effective_date": wanted.effective_date},
+            item_id=service.subscription_id,
+            recheck=("whmcs", "service", service.subscription_id),
+        )
         if wanted.effective_date and (
-            done := await _schedule_if_future(ctx, service, terms, wanted.effective_date, actor.command_key)
+            done := await _schedule_if_future(ctx, service, terms, wanted.effective_date, actor.command_key, write)
         ):
             return done
-        change = await order(ctx, service, terms, actor.command_key)
-        submission = await read_back(ctx, change)
+        change = await order(ctx, service, terms, actor.command_key, write)
+        submission = await read_back(ctx, change, write)
     return Done(_result(change), submission, target=request.subscription_id)
 
 
 async def _schedule_if_future(
-    ctx: Context, service: Service, terms: AgreedTerms, day: date, command_key: str
+    ctx: Context, service: Service, terms: AgreedTerms, day: date, command_key: str, write: Pending
 ) -> Done | None:
     """Schedule the change for its day; None for today, also if it was ordered when that day was today."""
     if own := await scheduled.of_command(ctx.pool, service.subscription_id, command_key):
@@ -111,7 +121,7 @@ async def _schedule_if_future(
     due_at = await start_of_day(ctx, service, day)
     if due_at is None:
         return None
-    planned, submission = await schedule(ctx, service, terms, day, due_at, command_key)
+    planned, submission = await schedule(ctx, service, terms, day, due_at, command_key, write)
     return Done(_scheduled(planned), submission, target=service.subscription_id)
 
 

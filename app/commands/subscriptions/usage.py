@@ -22,6 +22,7 @@ from app.commands.subscriptions.provider_accounts import hosting_account, line_o
 from app.commands.subscriptions.service import Service, find_own, refuse_unless
 from app.errors import Conflict, UpstreamError
 from app.readmodels import documents
+from app.readmodels.freshness import StaleReason
 
 FRESH_SECONDS = 60
 KEPT_SECONDS = 86_400
@@ -68,6 +69,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     hosting: HostingUsage | None = None
     as_of: datetime
     stale: bool = False
+    stale_reason: StaleReason | None = None
 
 
 async def read_usage(ctx: Context, actor: Actor, request: ReadUsage) -> Done:
@@ -89,7 +91,7 @@ async def read_usage(ctx: Context, actor: Actor, request: ReadUsage) -> Done:
         if kept is None:
             raise
         log.warning("usage_not_read", subscription_id=request.subscription_id, error=str(error))
-        return Done(structs.replace(kept, stale=True))
+        return Done(structs.replace(kept, stale=True, stale_reason="upstream_away"))
     await _keep(ctx, key, usage)
     return Done(usage)
 

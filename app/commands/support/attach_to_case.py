@@ -13,7 +13,9 @@ from typing import Annotated
 import structlog
 from msgspec import Meta, Struct
 
+from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.support.comment_on_case import own_case, same_case
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamUnavailable
 from app.inputs.text import FileName, is_harmful
@@ -80,8 +82,9 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
             if len(case["Files"]) >= MOST_ATTACHMENTS:
                 sentence = f"A case takes {MOST_ATTACHMENTS} attachments. Please open a new one for more."
                 raise RuleViolated(sentence, code="too_many_attachments")
+            await pending_write.begin(ctx, write_of(actor, COMMAND.name, "cases", {"name": name}, item_id=case["Id"]))
             await _attach(cases, case["Id"], name, content)
-    return Done({"case_id": case["Id"]}, target=case["Id"])
+    return Done({"case_id": case["Id"]}, outcome="shown", target=case["Id"])
 
 
 async def _refuse_malware(ctx: Context, actor: Actor, content: bytes) -> None:

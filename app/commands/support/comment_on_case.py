@@ -12,8 +12,9 @@ import structlog
 from msgspec import Meta, Struct
 
 from app.clock import now
-from app.commands.execution import refusals
+from app.commands.execution import pending_write, refusals
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
 from app.inputs.text import Lines
@@ -61,8 +62,11 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
                 raise Conflict(
                     "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
                 )
+            history = ("salesforce", "account_history", actor.salesforce_account_id)
+            write = write_of(actor, COMMAND.name, "cases", {"body": body}, item_id=case["Id"], recheck=history)
+            await pending_write.begin(ctx, write)
             await _add_comment(cases, actor, case["Id"], body)
-    return Done({"case_id": case["Id"]}, target=case["Id"])
+    return Done({"case_id": case["Id"]}, outcome="shown", target=case["Id"])
 
 
 def same_case(case_id: str) -> str:

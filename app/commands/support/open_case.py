@@ -14,10 +14,12 @@ from uuid import uuid4
 
 import structlog
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from app.clock import now
-from app.commands.execution import refusals
+from app.commands.execution import pending_write, refusals
 from app.commands.execution.context import Actor, Command, Context, Done
+from app.commands.execution.pending_write import write_of
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import (
     Conflict,
@@ -28,6 +30,7 @@ from app.errors import (
     UpstreamUnavailable,
     Violation,
 )
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import account_history_hint
 from app.inputs.text import Line, Lines
 from app.intake.words import same_lines
@@ -68,12 +71,20 @@ async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
     async with ctx.locks.exclusively("open_case", account_id) as mine:
         if not mine:
             raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
-        case_id = await _open(SalesforceCases(ctx.salesforce), actor, request)
-        submission = await read_back(ctx, actor, case_id)
+        write = write_of(
+            actor,
+            COMMAND.name,
+            "cases",
+            {"subject": request.subject, "priority": request.priority},
+            recheck=("salesforce", "account_history", actor.salesforce_account_id),
+        )
+        case_id = await _open(ctx, actor, request, write)
+        submission = await read_back(ctx, actor, case_id, replace(write, item_id=case_id))
     return Done(CaseOpened(case_id), submission, target=case_id)
 
 
-async def _open(cases: SalesforceCases, actor: Actor, request: OpenCase) -> str:
+async def _open(ctx: Context, actor: Actor, request: OpenCase, write: Pending) -> str:
+    cases = SalesforceCases(ctx.salesforce)
     subject, description = " ".join(same_lines(request.subject).split()), same_lines(request.description)
     _refuse_too_long(subject, description)
     if actor.command_key:
@@ -83,6 +94,7 @@ async def _open(cases: SalesforceCases, actor: Actor, request: OpenCase) -> str:
         key, found = uuid4().hex, await cases.same(actor.salesforce_account_id, subject, description)
     if found is not None:
         return found
+    await pending_write.begin(ctx, write)
     try:
         with refusals.named(NAMES):
             return await cases.opened(actor.salesforce_account_id, key, subject, description, request.priority.title())
@@ -112,7 +124,7 @@ async def _found_after(cases: SalesforceCases, key: str, error: UpstreamError) -
     raise error
 
 
-async def read_back(ctx: Context, actor: Actor, case_id: str) -> int | None:
+async def read_back(ctx: Context, actor: Actor, case_id: str, write: Pending) -> int | None:
     """Submit the case as Salesforce holds it, for the timeline. If it cannot be read, a worker refetches it later."""
     read_at = now()
     try:
@@ -120,8 +132,8 @@ async def read_back(ctx: Context, actor: Actor, case_id: str) -> int | None:
     except UpstreamError as error:
         log.warning("case_not_read_back", case_id=case_id, error=str(error))
         hint = account_history_hint(actor.salesforce_account_id, f"case:{case_id}:{read_at.isoformat()}")
-        return await ctx.inbox.submit([hint])
-    return await ctx.inbox.submit([records.change("Case", case, origin="command", read_at=read_at)])
+        return await ctx.inbox.submit([hint], pending=[write])
+    return await ctx.inbox.submit([records.change("Case", case, origin="command", read_at=read_at)], pending=[write])
 
 
 COMMAND = Command(open_case)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import msgspec
 from litestar import Response
@@ -10,18 +10,19 @@ from litestar import Response
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
+from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import AnyRequest, context_of
-from app.http.answering.query_response import consistency_token
+from app.http.answering.problems import COMMAND_ID, as_told
+from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
+from app.queries.reading.account_version import exactly
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]
-KeptAnswer = tuple[bytes, int | None, UUID | None]
-"""(body, submission whose effects are awaited, account that it belongs to)."""
 
 
 async def run_command(
@@ -45,15 +46,18 @@ async def run_command(
     async def work(by: Actor) -> KeptAnswer:
         return await _run(context, command, by, await prepare() if prepare else body, render)
 
-    if not key:
+    if not key and not (command.tracked and actor.account_id):
         return _response(context, status, await work(actor))
     about = request.url.path.encode() + b"\0" + msgspec.json.encode(body)
-    begun = await _begin(context, actor, key, command, about)
+    begun = await _begin(context, actor, key or f"unkeyed:{uuid4()}", command, about)
+    request.scope[COMMAND_ID] = str(begun.id)  # type: ignore[literal-required]
     if isinstance(begun, ledger.Replay):
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
-        return _response(context, begun.status, (begun.body, begun.submission, actor.account_id), headers)
-    actor = msgspec.structs.replace(actor, command_key=f"{scope_of(actor)}:{key}")
-    answer = await _recorded(context, command, begun, status, work(actor))
+        first = KeptAnswer(begun.body, begun.submission, actor.account_id, begun.account_version)
+        return _response(context, begun.status, first, headers)
+    command_key = f"{scope_of(actor)}:{key}" if key else ""
+    actor = msgspec.structs.replace(actor, command_key=command_key, command_id=begun.id)
+    answer = await recorded(context, command, begun, status, work(actor), as_told)
     return _response(context, status, answer, {"Command-Id": str(begun.id)})
 
 
@@ -90,30 +94,20 @@ async def _begin(
     )
 
 
-async def _recorded(
-    context: Context, command: Command, begun: ledger.Running, status: int, work: Awaitable[KeptAnswer]
-) -> KeptAnswer:
-    """Do the work and record its outcome in the ledger."""
-    try:
-        answer = await work
-    except BaseException:
-        # Also when the outcome is unknown: a retry is wanted then, and the command looks first, by its own key.
-        await ledger.fail(context.pool, begun)
-        raise
-    if command.replayable:
-        await ledger.finish(context.pool, begun, status, answer[0], answer[1])
-    else:
-        await ledger.forget(context.pool, begun)
-    return answer
-
-
 async def _run(context: Context, command: Command, actor: Actor, request: Any, render: Render | None) -> KeptAnswer:
     done = await audited(context, actor, command, request)
     if done.submission is not None and command.awaited:
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
         done = msgspec.structs.replace(done, shows=shows)
-    body = await render(done) if render else msgspec.json.encode(done.result)
-    return body, done.submission, done.account_id or actor.account_id
+
+    async def body() -> bytes:
+        return await render(done) if render else msgspec.json.encode(done.result)
+
+    account_id = done.account_id or actor.account_id
+    if actor.account_id is None or (render and not command.tracked):  # what a render of a sign-in does cannot be redone
+        return KeptAnswer(await body(), done.submission, account_id)
+    found, version = await exactly(context.pool, actor.account_id, body)
+    return KeptAnswer(found, done.submission, account_id, version, done.outcome if done.submission is None else None)
 
 
 def _key(request: AnyRequest, command: Command) -> str:
@@ -128,8 +122,9 @@ def _key(request: AnyRequest, command: Command) -> str:
 def _response(
     context: Context, status: int, answer: KeptAnswer, extra: Mapping[str, str] | None = None
 ) -> Response[bytes]:
-    body, submission, account_id = answer
     headers = {"Cache-Control": "no-store", **(extra or {})}
-    if submission is not None and account_id:
-        headers["Consistency-Token"] = consistency_token(context.settings, account_id, submission)
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
+    if answer.submission is not None and answer.account_id:
+        headers["Consistency-Token"] = consistency_token(context.settings, answer.account_id, answer.submission)
+    if answer.account_version is not None:
+        headers[VERSION_HEADER] = str(answer.account_version)
+    return Response(answer.body, status_code=status, media_type="application/json", headers=headers)

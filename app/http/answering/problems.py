@@ -21,6 +21,8 @@ from app.errors import PasswordFeedback, PortalError, Violation
 from app.http.answering.validation_errors import of_malformed
 
 MEDIA_TYPE = "application/problem+json"
+COMMAND_ID = "command_id"
+"""The key under which the scope of a request names its command in the ledger."""
 
 
 class MethodNotAllowed(PortalError):
@@ -168,7 +170,8 @@ log = structlog.get_logger()
 
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of every error. `password_feedback` comes with a password that is easy to guess."""
+    """The body of every error. `password_feedback` comes with a password that is easy to guess, `command_id` with the
+    failure of a command that `GET /api/commands/{command_id}` tells about."""
 
     type: str
     title: str
@@ -176,6 +179,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     detail: str
     code: str
     request_id: str
+    command_id: str | None = None
     errors: list[Violation] = []
     retry_after: int | None = None
     password_feedback: PasswordFeedback | None = None
@@ -204,13 +208,13 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[bytes]:
-    status, headers, body = rendered(error, str(request.scope.get("request_id", "")))
+    status, headers, body = rendered(error, str(request.scope.get("request_id", "")), request.scope.get(COMMAND_ID))  # type: ignore[arg-type]
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], bytes]:
-    """Render an error as status, headers and body."""
-    error = _away(error)
+def rendered(error: PortalError, request_id: str, command_id: str | None = None) -> tuple[int, dict[str, str], bytes]:
+    """Render an error as status, headers and body. `command_id`: the command in the ledger that failed."""
+    error = as_told(error)
     status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
         type=f"/docs/errors#{code}",
@@ -219,11 +223,14 @@ def rendered(error: PortalError, request_id: str) -> tuple[int, dict[str, str], 
         detail=detail,
         code=code,
         request_id=request_id,
+        command_id=command_id,
         errors=[_pointed(each) for each in error.errors],
         retry_after=error.retry_after_seconds,
         password_feedback=error.feedback,
     )
     headers = {"Cache-Control": "no-store"}
+    if command_id:
+        headers["Command-Id"] = command_id
     if error.retry_after_seconds:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if status == HTTPStatus.UNAUTHORIZED:
@@ -247,7 +254,7 @@ def _pointed(violation: Violation) -> Violation:
     return msgspec.structs.replace(violation, pointer="/" + violation.field.replace(".", "/"))
 
 
-def _away(error: PortalError) -> PortalError:
+def as_told(error: PortalError) -> PortalError:
     """Map every kind of outage of an upstream to one error, which names what the upstream does for customers."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
     if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Response
@@ -15,11 +16,14 @@ from app.http.answering.handler_types import AnyRequest, context_of
 from app.http.answering.preconditions import names
 from app.http.answering.signed_tokens import seal, unseal
 from app.ingest.refetch.verification import Verifications
+from app.queries.reading.account_version import exactly
 from app.queries.reading.store import Answer, AnswerSource
 from app.settings import Settings
 
 PRIVATE = "private, no-cache"
 NEVER_STORED = "private, no-store"
+VERSION_HEADER = "Account-Version"
+"""The version of the account that an answer shows. Events of later versions are news to its reader."""
 DEFAULT_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 10.0
 
@@ -47,17 +51,28 @@ async def respond(
     as `Prefer: wait` allows, until the data was verified within N seconds; `as_of` says whether it was.
     """
     consistency = await _wait_for_own_write(request, account_id)
-    answer = await query()
+    answer, version = await _versioned(request, account_id, query)
     wanted_seconds = _max_age_seconds(request)
     due = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
     if due and await _verified(request, due, wait=wanted_seconds is not None):
-        answer = await query()
+        answer, version = await _versioned(request, account_id, query)
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
+    if version is not None:
+        headers[VERSION_HEADER] = str(version)
     if consistency:
         headers["Consistency"] = consistency
     if names(joined(request, "if-none-match"), answer.etag):
         return Response(b"", status_code=304, headers=headers)
     return Response(answer.body, media_type="application/json", headers=headers)
+
+
+async def _versioned(
+    request: AnyRequest, account_id: object, query: Callable[[], Awaitable[Answer]]
+) -> tuple[Answer, int | None]:
+    """Run a query; with the version of the account that the answer shows, if it is an account's."""
+    if not isinstance(account_id, UUID):
+        return await query(), None
+    return await exactly(context_of(request).pool, account_id, query)
 
 
 async def respond_publicly(request: AnyRequest, query: Callable[[], Awaitable[Answer]]) -> Response[bytes]:
@@ -122,7 +137,7 @@ async def _wait_for_own_write(request: AnyRequest, account_id: object) -> str | 
     context = context_of(request)
     purpose = f"consistency:{account_id}"
     submission = int(unseal(context.settings.keyring, purpose, token, "Consistency-Token"))
-    return "reached" if await context.inbox.settled(submission, _wait_seconds(request)) else "pending"
+    return await context.inbox.consistency(submission, _wait_seconds(request))
 
 
 def _wait_seconds(request: AnyRequest) -> float:

@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from app.http.fast.layers import FastLayers
 from app.http.fast.responses import Answers, RequestHeaders, ResponseParts
-from app.http.fast.routes import EVERYONE, HotRoute
+from app.http.fast.routes import HotRoute
 from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
-from app.queries.cache.memory import CachedAnswer
+from app.queries.cache.memory import EVERYONE, CachedAnswer
 from app.queries.reading.store import Answer
 
 OnFetched = Callable[[ResponseParts | None], None]

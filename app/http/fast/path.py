@@ -17,13 +17,14 @@ from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
 from app.http.fast.miss import Fetching, Miss, OnFetched
 from app.http.fast.responses import Answers, RequestHeaders, ResponseParts
-from app.http.fast.routes import EVERYONE, HotRoute, HotRoutes
+from app.http.fast.routes import HotRoute, HotRoutes
 from app.http.guards.client_address import FORWARDED, trusted_proxies
 from app.http.middleware.draining import Draining
 from app.http.middleware.request_head import is_host
 from app.http.policies.table import DeclaredRoute
 from app.intake.addresses import client, counted
 from app.intake.recent import Recent
+from app.queries.cache.memory import EVERYONE
 from app.settings import Settings
 
 SPECIAL = frozenset(

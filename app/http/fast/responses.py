@@ -18,7 +18,7 @@ from app.http.guards.rate_limits import WINDOW_SECONDS, per_minute
 from app.http.middleware.cors import cors_headers
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
 from app.queries.cache.answer_cache import AnswerCache
-from app.queries.cache.memory import CachedAnswer
+from app.queries.cache.memory import CachedAnswer, version_line
 from app.settings import Settings
 
 SMALLEST_PACKED_BYTES = 1_000
@@ -67,7 +67,8 @@ class Answers:
         began: float,
     ) -> ResponseParts | None:
         """Return the entry as this caller receives it, or None when it must not be cached or the limit is used up."""
-        if not entry.body:
+        own_version = layers.cache.version_of(subject) if route.shared and not route.public else None
+        if not entry.body or (own_version is None and route.shared and not route.public):
             return None
         now, terms = time.time(), self._terms[route.template]
         second = int(now)
@@ -80,6 +81,8 @@ class Answers:
             return None
         request_id = request_id_of(headers.get(b"x-request-id"))
         status, own, body = _chosen(layers.cache, entry, headers)
+        if own_version is not None:
+            own += version_line(own_version[0])
         left = b"%d;t=%d\r\n" % (terms.most - used, self._left_seconds)
         origin = self._origins.get(headers.get(b"origin", b""), b"\r\n")
         layers.access_log.note(request_id, route.template, status, time.monotonic() - began, now)

@@ -15,11 +15,9 @@ from app.http.policies.table import DeclaredRoute
 from app.keyring import Keyring
 from app.queries.reading.page import Page
 from app.queries.reading.store import Answer, Store
-from app.readmodels.table import GLOBAL_ACCOUNT
 from app.settings import Settings
 
 FIRST_PAGE = Page()
-EVERYONE = str(GLOBAL_ACCOUNT)
 LONGEST_PATH = 200
 
 

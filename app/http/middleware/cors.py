@@ -11,6 +11,7 @@ from app.settings import Settings
 
 READABLE_HEADERS = (
     *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
+    "Account-Version",
     *("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Allow", "WWW-Authenticate"),
 )
 """Headers that scripts of an allowed origin may read in addition to the safelisted ones."""

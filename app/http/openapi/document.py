@@ -8,7 +8,7 @@ import msgspec
 
 from app.http.answering.problems import Problem
 from app.http.openapi import shared
-from app.http.policies.policy import Policy
+from app.http.policies.policy import CUSTOMER, Policy
 from app.http.policies.table import DeclaredRoute
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -116,5 +116,7 @@ def _headers(method: str, status: str, policy: Policy) -> Iterator[str]:
         yield "Cache-Control"
     if policy.idempotency_key != "ignored":
         yield from ("Idempotency-Replayed", "Command-Id")
+    if policy.roles == CUSTOMER:
+        yield "Account-Version"
     if policy.consistency_token:
         yield "Consistency-Token"

@@ -40,12 +40,17 @@ HEADERS: Final[dict[str, tuple[str, Part]]] = {
     "Cache-Control": ("Who may store the answer, and how long.", _TEXT),
     "ETag": ("The version of the answer, for `If-None-Match` of the next read and `If-Match` of a change.", _TEXT),
     "Consistency": (
-        "Present if a `Consistency-Token` was sent: whether the effect of its command is visible in this answer.",
-        {"type": "string", "enum": ["reached", "pending"]},
+        "Present if a `Consistency-Token` was sent: whether the effect of its command is visible in this answer. "
+        "`given_up`: it could not be applied and will not show by itself; do not wait for it.",
+        {"type": "string", "enum": ["reached", "pending", "given_up"]},
     ),
     "Consistency-Token": ("Send it with a query to wait for this command's effect.", _TEXT),
     "Idempotency-Replayed": ("Present when the first answer to this key is returned again.", _FLAG),
     "Command-Id": ("`GET /api/commands/{command_id}` tells the state of the command.", _TEXT),
+    "Account-Version": (
+        "The version of the account that this answer shows. An event with a higher version is news to it.",
+        _COUNT,
+    ),
     "Content-Disposition": ("The name of the file.", _TEXT),
 }
 """Response headers by name: meaning and schema."""
@@ -115,6 +120,7 @@ def _problem(status: int, problem: Part) -> Part:
     names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     names += ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
+    names += ["Command-Id"] if status in (409, 422, 502, 503) else []
     return {
         "description": MEANINGS[status],
         "headers": headers(*names),

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from app.http.answering.query_response import joined
 from app.http.policies.policy import CUSTOMER, Policy
 from app.postal import Address
 from app.queries import profiles
+from app.queries.reading.pending_writes import PendingWrite, of_slice, with_writes
 from app.queries.reading.store import Answer, with_age
 from app.queries.shapes import AddressAnswer, EligibilityAnswer, ProfileAnswer
 from app.readmodels.ordering.eligibility import TEXTS, Eligibility, Internet
@@ -68,7 +70,8 @@ async def put_address(
         return ChangeAddress(data, await _expected(held, lambda: profiles.address(store, account), Address))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profiles.address(store, account), done.result.address)
+        pending = partial(of_slice, store, account, profiles.PROFILES, commands=profiles.OF_ADDRESS)
+        return await _now(done, lambda: profiles.address(store, account), done.result.address, pending)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -99,7 +102,8 @@ async def patch_profile(
         return ChangeProfile(data, await _expected(held, lambda: profiles.profile(store, account), Profile))
 
     async def render(done: Done) -> bytes:
-        return await _now(done, lambda: profiles.profile(store, account), done.result)
+        pending = partial(of_slice, store, account, profiles.PROFILES)
+        return await _now(done, lambda: profiles.profile(store, account), done.result, pending)
 
     body = (data, held)
     return await run_command(request, actor, body, render=render, prepare=prepare)
@@ -126,7 +130,8 @@ async def ask_eligibility(
 
     async def render(done: Done) -> bytes:
         checking = Eligibility(Internet("checking", TEXTS["checking"], None, done.result.address))
-        return await _now(done, lambda: profiles.eligibility(store, account), checking)
+        pending = partial(of_slice, store, account, profiles.ELIGIBILITIES)
+        return await _now(done, lambda: profiles.eligibility(store, account), checking, pending)
 
     return await run_command(request, actor, data or RequestEligibility(), render=render)
 
@@ -164,12 +169,17 @@ async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]],
     return msgspec.json.decode(answer.body, type=kind)
 
 
-async def _now(done: Done, read: Callable[[], Awaitable[Answer]], written: Any) -> bytes:
+async def _now(
+    done: Done,
+    read: Callable[[], Awaitable[Answer]],
+    written: Any,
+    pending: Callable[[], Awaitable[list[PendingWrite]]],
+) -> bytes:
     """Answer from the read model, or with what was written while the read model is behind."""
     if done.shows:
         with contextlib.suppress(NotReady):
             return (await read()).body
-    return with_age(msgspec.json.encode(written), datetime.now(UTC))
+    return with_writes(with_age(msgspec.json.encode(written), datetime.now(UTC)), await pending())
 
 
 ROUTES = (put_address, patch_profile, ask_eligibility, refresh)

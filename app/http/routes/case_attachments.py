@@ -11,11 +11,12 @@ from app.commands.support.attach_to_case import COMMAND as ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
 from app.errors import NotFound
 from app.http.answering.command_response import run_command
-from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, answers
-from app.http.answering.query_response import NEVER_STORED
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, CaseReader, OwnAccount, ReadStore, answers
+from app.http.answering.query_response import NEVER_STORED, VERSION_HEADER
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.routes.cases import case_as_it_is
 from app.queries import cases
+from app.queries.reading.account_version import current
 from app.queries.shapes import CaseAnswer
 
 LARGEST_BODY_BYTES = LARGEST_BYTES * 4 // 3 + 1_024
@@ -39,12 +40,13 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
 async def attach_to_case(
     request: AnyRequest,
     actor: Caller,
+    store: ReadStore,
     cases_source: CaseReader,
     case_id: FromPath[str],
     data: JSONBody[AttachToCase],
 ) -> Response[bytes]:
     """Attach a picture, a PDF or a plain text of up to 5 MiB, as base64. The same content is attached once."""
-    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
+    render = case_as_it_is(store, cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, AttachTo(case_id, data), status=201, render=render)
 
 
@@ -57,13 +59,20 @@ async def attach_to_case(
     responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},
 )
 async def get_attachment(
-    actor: Caller, cases_source: CaseReader, case_id: FromPath[str], attachment_id: FromPath[str]
+    actor: Caller,
+    account: OwnAccount,
+    context: AppContext,
+    cases_source: CaseReader,
+    case_id: FromPath[str],
+    attachment_id: FromPath[str],
 ) -> Response[bytes]:
     """Download the content of an attachment of the caller's own case."""
+    version = await current(context.pool, account)
     found = await cases.attachment(cases_source, actor.salesforce_account_id, case_id, attachment_id)
     kind = SHOWN_AS.get(found.name.rpartition(".")[2].lower(), "application/octet-stream")
     headers = {
         "Cache-Control": NEVER_STORED,
+        VERSION_HEADER: str(version),
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}",
     }
     return Response(found.body, media_type=kind, headers=headers)

@@ -1,7 +1,8 @@
 """Support cases, read and written live in Salesforce."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
@@ -14,13 +15,16 @@ from app.commands.support.open_case import COMMAND as OPEN_CASE
 from app.commands.support.open_case import OpenCase
 from app.errors import NotFound, UpstreamError
 from app.http.answering.command_response import Render, run_command
-from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ListPaging, OwnAccount, answers
+from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ListPaging, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import NEVER_STORED, respond
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import cases
 from app.queries.cases import CaseSource
+from app.queries.reading.pending_writes import beside
+from app.queries.reading.store import Answer, Store
 from app.queries.shapes import CaseAnswer, Cases
 
+CASES = "cases"
 Closed = Annotated[bool | None, Parameter(description="Only closed cases, or only open ones.")]
 
 
@@ -36,18 +40,18 @@ async def list_cases(
     request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
+    store: ReadStore,
     cases_source: CaseReader,
     paging: ListPaging,
     closed: Closed = None,
 ) -> Response[bytes]:
     """The account's support cases, newest first, read live from Salesforce. 503 while Salesforce is away."""
     page, make = paging.of()
-    return await respond(
-        request,
-        account,
-        lambda: cases.list_cases(cases_source, actor.salesforce_account_id, page, make, closed),
-        NEVER_STORED,
-    )
+
+    def read() -> Awaitable[Answer]:
+        return cases.list_cases(cases_source, actor.salesforce_account_id, page, make, closed)
+
+    return await respond(request, account, lambda: beside(store, account, CASES, read), NEVER_STORED)
 
 
 @get(
@@ -62,13 +66,19 @@ async def get_case(
     request: AnyRequest,
     actor: Caller,
     account: OwnAccount,
+    store: ReadStore,
     cases_source: CaseReader,
     case_id: FromPath[str],
 ) -> Response[bytes]:
     """A case of the account with its comments and attachments, read live from Salesforce."""
-    return await respond(
-        request, account, lambda: cases.case(cases_source, actor.salesforce_account_id, case_id), NEVER_STORED
-    )
+    return await respond(request, account, lambda: _case(store, account, cases_source, actor, case_id), NEVER_STORED)
+
+
+def _case(store: Store, account: UUID, cases_source: CaseSource, actor: Actor, case_id: str) -> Awaitable[Answer]:
+    def read() -> Awaitable[Answer]:
+        return cases.case(cases_source, actor.salesforce_account_id, case_id)
+
+    return beside(store, account, CASES, read, item_id=case_id)
 
 
 @post(
@@ -81,11 +91,11 @@ async def get_case(
     responses=answers(CaseAnswer, "The case.", status=201),
 )
 async def open_case(
-    request: AnyRequest, actor: Caller, cases_source: CaseReader, data: JSONBody[OpenCase]
+    request: AnyRequest, actor: Caller, store: ReadStore, cases_source: CaseReader, data: JSONBody[OpenCase]
 ) -> Response[bytes]:
     """Open a case in Salesforce, once per `Idempotency-Key`. Without a key, the same text within an hour is the same
     case."""
-    render = case_as_it_is(cases_source, actor, lambda done: str(done.result.case_id))
+    render = case_as_it_is(store, cases_source, actor, lambda done: str(done.result.case_id))
     return await run_command(request, actor, data, status=201, render=render)
 
 
@@ -101,21 +111,22 @@ async def open_case(
 async def comment_on_case(
     request: AnyRequest,
     actor: Caller,
+    store: ReadStore,
     cases_source: CaseReader,
     case_id: FromPath[str],
     data: JSONBody[CommentOnCase],
 ) -> Response[bytes]:
     """Add a comment, which staff read in Salesforce. A repetition of the last comment is not added again."""
-    render = case_as_it_is(cases_source, actor, lambda done: str(done.result["case_id"]))
+    render = case_as_it_is(store, cases_source, actor, lambda done: str(done.result["case_id"]))
     return await run_command(request, actor, CommentOn(case_id, data), status=201, render=render)
 
 
-def case_as_it_is(cases_source: CaseSource, actor: Actor, case_id: Callable[[Done], str]) -> Render:
+def case_as_it_is(store: Store, cases_source: CaseSource, actor: Actor, case_id: Callable[[Done], str]) -> Render:
     """Render the current case, or its id alone when Salesforce goes away between writing and reading."""
 
     async def render(done: Done) -> bytes:
         try:
-            return (await cases.case(cases_source, actor.salesforce_account_id, case_id(done))).body
+            return (await _case(store, actor.account_id_or_refuse(), cases_source, actor, case_id(done))).body
         except UpstreamError:
             return msgspec.json.encode({"case_id": case_id(done)})
 

@@ -21,11 +21,13 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.commands.identity.sessions import session_store
 from app.http.answering.handler_types import AnyRequest, AppContext, Injected, OwnAccount
+from app.http.answering.query_response import VERSION_HEADER
 from app.http.guards.authentication import token_of
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.streaming.session_ends import SessionEnds, WatchedSession
 from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
+from app.ingest.versions.notices import Outcome
 from app.queries import changes
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -67,11 +69,20 @@ class EventSources(msgspec.Struct, frozen=True):
     session_ends: SessionEnds
 
 
-class Changed(msgspec.Struct, frozen=True):
-    """The data of an event: the id of what changed, and the version of the account that changed it."""
+class Changed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The data of an event: the id of what changed, and the version of the account that changed it.
+
+    An empty id means the one there is, or any. `outcome` comes with `command.settled`, whose id is the command's:
+
+    - `shown`: its effect is visible from this version on
+    - `unchanged`: nothing had to change
+    - `rejected`: it was refused, and nothing was done
+    - `given_up`: the portal no longer works on it, and does not know that it took effect
+    """
 
     id: str
     version: int
+    outcome: Outcome | None = None
 
 
 @get(
@@ -95,15 +106,18 @@ async def events(
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `charge.changed`,
-    `payment_method.changed`, `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`. On `reset`
-    events were lost: reload everything you show. The stream ends with its session; reconnect with `Last-Event-ID`."""
+    `payment_method.changed`, `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`, and
+    `command.settled` with the `outcome` of a command. An event whose `version` is not above the `Account-Version` of
+    the answer you show is no news to it; `catalog.changed` and `payment_gateway.changed` have no version and always
+    are. On `reset` events were lost: reload everything you show. The stream ends with its session; reconnect with
+    `Last-Event-ID`."""
     reader = event_sources.changes
     now = StreamPosition(await reader.now(account), await reader.now(GLOBAL_ACCOUNT))
     token, _ = token_of(request, context.settings)
     digest = session_store.digest(token)
     left = functools.partial(session_store.left_seconds, context.pool, context.settings, digest)
     watching = functools.partial(event_sources.session_ends.watching, digest.hex(), left)
-    return _EventStream(event_sources, watching, account, _resumed(last_event_id, now))
+    return _EventStream(event_sources, watching, account, _resumed(last_event_id, now), now.own)
 
 
 class StreamPosition(msgspec.Struct, frozen=True):
@@ -133,9 +147,11 @@ class _EventStream:
         watching: Watching,
         account_id: UUID,
         start: StreamPosition,
+        account_version: int,
     ) -> None:
         self._sources, self._watching = sources, watching
         self._account_id, self._position = account_id, start
+        self._headers = (*HEADERS, (VERSION_HEADER.lower().encode(), b"%d" % account_version))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the session or the process ends, or the client disconnects or does not keep up.
@@ -147,7 +163,7 @@ class _EventStream:
             await self._serve(receive, send)
 
     async def _serve(self, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
         sending = asyncio.create_task(self._send_all(send))
         leaving = asyncio.create_task(_disconnected(receive))
         try:
@@ -216,7 +232,7 @@ def _chunk(event: changes.Event, before: StreamPosition, *, marked: bool) -> byt
     mark = b"id: %s\n" % str(StreamPosition(event.version, before.shared)).encode() if marked else b""
     return mark + b"event: %s\ndata: %s\n\n" % (
         event.name.encode(),
-        msgspec.json.encode(Changed(event.id, event.version)),
+        msgspec.json.encode(Changed(event.id, event.version, event.outcome)),
     )
 
 

@@ -12,6 +12,7 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -22,7 +23,7 @@ from app.errors import ReleaseMismatch
 from app.events import Record
 from app.ingest.apply import mirror, superseding
 from app.ingest.apply.superseding import ParkedLetter
-from app.ingest.inbox import claims, inbox
+from app.ingest.inbox import claims, inbox, pending
 from app.ingest.inbox.claims import InboxEntry
 from app.ingest.inbox.isolation import Woken
 from app.ingest.privacy import erased_owners
@@ -42,7 +43,7 @@ BY_KEY = (("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergej
 """Everything on this path is found by key. A plan made while a table was small must not scan it once it has grown. The
 pool resets these settings when the connection is released."""
 
-ProjectRecords = Callable[[Db, Sequence[Record], Sequence[Record]], Awaitable[None]]
+ProjectRecords = Callable[[Db, Sequence[Record], Sequence[Record], Sequence[UUID]], Awaitable[None]]
 AfterCommit = Callable[[], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -53,8 +54,9 @@ async def drain(
 ) -> int:
     """Apply everything the shard holds; return the number of settled entries.
 
-    `project(connection, changed, verified)` recomputes the read models inside the batch's transaction; `after_commit`
-    publishes the notices. A shard that another worker drains is left to it.
+    `project(connection, changed, verified, waiting)` recomputes the read models inside the batch's transaction and
+    locks the accounts that wait for a write of their own; `after_commit` publishes the notices. A shard that another
+    worker drains is left to it.
     """
     settled = 0
     ends_at = asyncio.get_running_loop().time() + BUDGET_SECONDS
@@ -131,11 +133,12 @@ async def _apply(connection: Connection, entries: Sequence[InboxEntry], project:
 async def _apply_once(connection: Connection, entries: Sequence[InboxEntry], project: ProjectRecords) -> Woken:
     async with connection.transaction():
         done = await mirror.apply(connection, entries)
-        await project(connection, [*done.changed.values(), *done.moved], list(done.verified.values()))
+        awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
+        waiting = await pending.waiting(connection, awaited)
+        await project(connection, [*done.changed.values(), *done.moved], list(done.verified.values()), waiting)
         woken: Woken = set()
         for entry in done.reread:
             woken |= await rereads.request(connection, entry)
-        awaited = {entry.submission for entry in entries if entry.change.origin in inbox.AWAITED}
         await inbox.settle(connection, done.outcomes, awaited)
         if any(entry.ahead for entry in entries):
             verdicts = dict(done.outcomes)

@@ -78,11 +78,13 @@ async def supersede(connection: Db, entry_ids: Sequence[int]) -> None:
         await inbox.settle(connection, [], [row["submission"] for row in rows])
 
 
-async def park(connection: Db, entry: InboxEntry, letter: ParkedLetter) -> None:
+async def park(connection: Connection, entry: InboxEntry, letter: ParkedLetter) -> None:
     """Write a dead letter for the entry: its record is parked until a newer whole record or an operator resolves it."""
     change = entry.change
     where = (change.source, change.object, change.record_id)
-    await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
+    async with connection.transaction():
+        await connection.execute(_PARK, entry.id, *where, letter.error, letter.stack, entry.attempts + 1)
+        await inbox.give_up(connection, entry.submission)
 
 
 async def take_over(connection: Connection, entry: InboxEntry, letter: ParkedLetter) -> bool:
@@ -107,4 +109,5 @@ async def take_over(connection: Connection, entry: InboxEntry, letter: ParkedLet
             others,
         )
         await connection.execute(_FORGET_OLD, entry.id, lane)
+        await inbox.give_up(connection, entry.submission)
     return True

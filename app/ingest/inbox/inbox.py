@@ -11,13 +11,14 @@ import contextlib
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import asyncpg
 
 from app.db import Connection, Db, is_outage
 from app.events import Change
 from app.ingest.inbox import isolation
+from app.ingest.inbox import pending as pending_writes
 from app.ingest.inbox.isolation import Append, NotStored, Transaction, Woken
 from app.ingest.inbox.pending import Pending, confirm, pend
 from app.ingest.inbox.settled_signal import SettledSignal, notify
@@ -47,7 +48,18 @@ RETURNING lane, shard)
 SELECT lane, shard, CASE lane WHEN 'apply' THEN pg_notify('{ARRIVED}', '') END
 FROM (SELECT DISTINCT lane, shard FROM added) AS woken
 """
-_OPEN = "SELECT EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL)"
+_STATE = """
+SELECT CASE
+    WHEN EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND outcome = 'discarded')
+      OR EXISTS (SELECT FROM ingest.inbox i JOIN ingest.dead_letters d ON d.entry_id = i.id AND d.resolved_at IS NULL
+                 WHERE i.submission = $1 AND i.settled_at IS NULL) THEN 'given_up'
+    WHEN EXISTS (SELECT FROM ingest.inbox WHERE submission = $1 AND settled_at IS NULL) THEN 'pending'
+    ELSE 'reached' END
+"""
+
+Consistency = Literal["reached", "pending", "given_up"]
+"""Whether a submission shows. `given_up`: a part of it could not be applied, and nothing but a decision of staff or a
+newer state of the record will show it."""
 
 
 def shard_of(change: Change) -> int:
@@ -145,33 +157,38 @@ class Inbox:
         return number if woken else None
 
     async def settled(self, submission: int, timeout_seconds: float) -> bool:
-        """Wait until everything submitted under the number shows in the read models; False when time runs out.
+        """Wait as `consistency` does; true once everything submitted under the number shows in the read models."""
+        return await self.consistency(submission, timeout_seconds) == "reached"
+
+    async def consistency(self, submission: int, timeout_seconds: float) -> Consistency:
+        """Wait until everything submitted under the number shows in the read models, or certainly will not by itself;
+        `pending` when time runs out.
 
         Workers notify through `settled_signal`. The database is polled as well: rarely while the signal works, often
-        while it does not. False too when the database does not answer in time.
+        while it does not. `pending` too when the database does not answer in time.
         """
         try:
             async with asyncio.timeout(timeout_seconds + LOOK_SECONDS):
-                return await self._settled(submission, timeout_seconds)
+                return await self._consistency(submission, timeout_seconds)
         except Exception as error:  # the database hangs or is away; what was submitted is recorded all the same
             if not is_outage(error):
                 raise
-            return False
+            return "pending"
 
-    async def _settled(self, submission: int, timeout_seconds: float) -> bool:
+    async def _consistency(self, submission: int, timeout_seconds: float) -> Consistency:
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         pause_seconds = 0.004
         with self.settled_signal.expect(submission) as notified:
-            while await self._pool.fetchval(_OPEN, submission):
+            while True:
+                found: Consistency = await self._pool.fetchval(_STATE, submission)
                 left_seconds = deadline - asyncio.get_running_loop().time()
-                if left_seconds <= 0:
-                    return False
+                if found != "pending" or left_seconds <= 0:
+                    return found
                 pause_seconds = FALLBACK_SECONDS if self.settled_signal.works else min(pause_seconds * 1.5, 0.1)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(pause_seconds, left_seconds)):
                         await notified.wait()
                 notified.clear()
-        return True
 
 
 async def settle(connection: Db, outcomes: Sequence[tuple[int, str]], submissions: Iterable[int] = ()) -> None:
@@ -190,8 +207,14 @@ async def settle(connection: Db, outcomes: Sequence[tuple[int, str]], submission
             outcome,
         )
     if awaited := sorted(set(submissions)):
-        await confirm(connection, awaited)
+        await confirm(connection, awaited, by_outcome["applied"])
         await notify(connection, awaited)
+
+
+async def give_up(connection: Db, submission: int) -> None:
+    """Mark what was submitted under the number as given up, and notify callers that wait for it."""
+    await pending_writes.give_up(connection, [submission])
+    await notify(connection, [submission])
 
 
 async def postpone(connection: Db, entry_ids: Sequence[int], delay_seconds: float, *, counted: bool = True) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from app.errors import UpstreamBusy, UpstreamError, UpstreamUnreached
+from app.integrations.admission import call_log
 from app.integrations.admission.breaker import Breaker
 from app.integrations.admission.budgets import BACKGROUND_WAIT_SECONDS, Budget
 from app.integrations.admission.priority import in_background
@@ -36,6 +37,12 @@ class UpstreamAdmission(Breaker):
         Raises:
             UpstreamUnreached, UpstreamBusy: the breaker is open, or the budget is spent; nothing was sent.
         """
+        with call_log.call(self.upstream, operation):
+            async with self._admitted(operation, key, login=login, again=again):
+                yield
+
+    @asynccontextmanager
+    async def _admitted(self, operation: str, key: str, *, login: bool, again: bool) -> AsyncIterator[None]:
         behind = in_background()
         if behind:
             await self._wait_in_line(operation)

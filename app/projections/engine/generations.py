@@ -12,9 +12,10 @@ Reads and writes: read_model.generations; creates and drops generations.*; repla
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from app.db import Db, rows
 from app.errors import Conflict, ReleaseMismatch
+from app.ingest.versions import account_versions, notices
 from app.projections.projector import Projector
 
 LOCK_KEY = "generations"
@@ -131,10 +133,12 @@ async def serve(pool: asyncpg.Pool, projector: Projector, generation: int) -> fl
         Conflict: a long query kept the view busy the whole time.
     """
     for _ in range(SWAP_ATTEMPTS):
-        started = asyncio.get_running_loop().time()
         try:
             async with pool.acquire() as connection, connection.transaction():
+                versions = await _raise_versions(connection, projector, generation)
+                started = asyncio.get_running_loop().time()
                 await _swap(connection, projector, generation)
+                await notices.add(connection, {(account_id, projector.name, "") for account_id in versions}, versions)
             return asyncio.get_running_loop().time() - started
         except asyncpg.LockNotAvailableError:
             await asyncio.sleep(random.uniform(0.2, 1.0))
@@ -159,12 +163,21 @@ async def _swap(connection: Db, projector: Projector, generation: int) -> None:
         projector.name,
         generation,
     )
-    await connection.execute(
-        "INSERT INTO ingest.notices (account_id, slice, item_id, version) "
-        "SELECT DISTINCT d.account_id, d.slice, '', v.version FROM read_model.documents d "
-        "JOIN read_model.account_versions v USING (account_id) WHERE d.slice = $1",
-        projector.name,
+
+
+async def _raise_versions(connection: Db, projector: Projector, generation: int) -> Mapping[UUID, int]:
+    """Give every account with rows in this generation or in the serving one its next version: what it reads may differ.
+
+    This is done before the view is locked, because readers wait for that lock and not for these.
+    """
+    await connection.execute("SET LOCAL lock_timeout = '3s'")
+    former = await serving(connection, projector.name)
+    numbers = {generation, former.generation}
+    found = await connection.fetch(
+        " UNION ".join(f"SELECT account_id FROM {projector.table.relation(number)}" for number in sorted(numbers))
     )
+    accounts = {row["account_id"] for row in found}
+    return await account_versions.hold(connection, accounts, accounts) if accounts else {}
 
 
 async def mark(connection: Db, generation: Generation, **columns: Any) -> None:

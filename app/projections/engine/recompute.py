@@ -17,11 +17,9 @@ from msgspec import Struct
 
 from app.db import Db
 from app.events import Record
-from app.projections.engine import account_versions, generations, groups, load_groups, moved_items, write_rows
+from app.ingest.versions import account_versions, notices
+from app.projections.engine import generations, groups, load_groups, moved_items, write_rows
 from app.projections.projector import Projector
-
-NOTHING = ""
-"""The slice of a notice that only keeps an account's versions gapless."""
 
 
 class Recomputation(Struct):
@@ -37,12 +35,17 @@ ChangedKeys = dict[str, set[write_rows.RowKey]]
 
 
 async def project(
-    projectors: Sequence[Projector], connection: Db, changed: Sequence[Record], verified: Sequence[Record]
+    projectors: Sequence[Projector],
+    connection: Db,
+    changed: Sequence[Record],
+    verified: Sequence[Record],
+    waiting: Sequence[UUID] = (),
 ) -> None:
     """Bring every generation of every read model up to date with these records.
 
     `changed` contains a record twice, in its former and present state, when it moved to another owner or parent.
     `verified` records did not change: only the `as_of` of their rows and documents is updated, without notices.
+    The accounts in `waiting` are locked with the others: the caller says in this transaction how their commands ended.
     """
     await groups.lock(connection, projectors, [*changed, *verified])
     targets = await generations.live(connection, projectors)
@@ -55,7 +58,7 @@ async def project(
         else []
     )
     touched = {account for work in works for account in _accounts(work)}
-    accounts = {account for work in seen for account in _accounts(work)} | touched
+    accounts = {account for work in seen for account in _accounts(work)} | touched | set(waiting)
     if not accounts:
         return
     held = await account_versions.hold(connection, accounts, touched)
@@ -157,20 +160,11 @@ async def _notify(
 ) -> None:
     """Insert a notice for everything whose content changed. An account whose version was raised without a change gets
     one that names no slice, because a resuming stream takes a gap in the versions for lost notices."""
-    notices, raised = set(), set()
+    named, raised = set(), set()
     for work in works:
         touched = {(account, root) for (_, root), (_, account) in work.plan.items()} | work.moved
         name = work.projector.name
-        notices |= {(account, name, item) for account, item in touched & changed.get(name, set())}
+        named |= {(account, name, item) for account, item in touched & changed.get(name, set())}
         raised |= {account for account, _ in touched}
-    notices |= {(account, NOTHING, "") for account in raised - {account for account, _, _ in notices}}
-    if notices:
-        accounts, slices, items = zip(*sorted(notices), strict=True)
-        await connection.execute(
-            "INSERT INTO ingest.notices (account_id, slice, item_id, version) "
-            "SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])",
-            accounts,
-            slices,
-            items,
-            [held[account] for account in accounts],
-        )
+    named |= {(account, notices.NOTHING, "") for account in raised - {account for account, _, _ in named}}
+    await notices.add(connection, named, held)

@@ -41,7 +41,7 @@ _FANOUTS = """
 SELECT f.object, f.record_id FROM unnest($2::text[], $3::text[]) AS k (object, record_id)
 JOIN ingest.fanouts f ON (f.slice, f.object, f.record_id) = ($1, k.object, k.record_id)
 """
-_PENDING = "SELECT submission FROM read_model.pending WHERE slice = $1 AND item_id = $2"
+_PENDING = "SELECT submission FROM read_model.pending WHERE slice = $1 AND item_id = $2 AND submission IS NOT NULL"
 
 
 async def explain(

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 
 from app.db import Db
-from app.projections.engine import account_versions, generations, groups, load_groups, write_rows
+from app.ingest.versions import account_versions
+from app.projections.engine import generations, groups, load_groups, write_rows
 from app.projections.engine.generations import Generation
 from app.projections.projector import Projector
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from app.cache.batching import Batcher
 from app.cache.read_through import ReadThrough
 from app.readmodels.table import GLOBAL_ACCOUNT
 
@@ -36,6 +37,7 @@ SELECT a.id, coalesce(v.version, 0) AS version,
        OR (a.id <> $2 AND EXISTS (SELECT FROM read_model.parked p WHERE p.account_id = a.id)) AS unshared
 FROM unnest($1::uuid[]) AS a (id) LEFT JOIN read_model.account_versions v ON v.account_id = a.id
 """
+_PRESENT = "SELECT account_id, version FROM read_model.account_versions WHERE account_id = ANY($1::uuid[])"
 
 
 def cache_versions(pool: asyncpg.Pool) -> ReadThrough[CacheVersion]:
@@ -46,6 +48,16 @@ def cache_versions(pool: asyncpg.Pool) -> ReadThrough[CacheVersion]:
         return {str(row["id"]): UNSHARED if row["unshared"] else _version(row) for row in rows}
 
     return ReadThrough(read, MOST)
+
+
+def present_versions(pool: asyncpg.Pool) -> Batcher[str, int]:
+    """Read the present version of accounts, in one statement for all callers of one turn of the event loop."""
+
+    async def read(accounts: Sequence[str]) -> Mapping[str, int]:
+        rows = await pool.fetch(_PRESENT, [UUID(account) for account in accounts])
+        return {**dict.fromkeys(accounts, 0), **{str(row["account_id"]): row["version"] for row in rows}}
+
+    return Batcher(read)
 
 
 def _version(row: Any) -> CacheVersion:

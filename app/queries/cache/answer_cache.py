@@ -19,8 +19,8 @@ from msgspec import Struct
 import app
 from app.cache.lease import LEASE_SECONDS, Lease
 from app.cache.redis_pipeline import RedisPipeline
-from app.queries.cache.account_version import UNSHARED, CacheVersion, cache_versions
-from app.queries.cache.memory import CachedAnswer, Memory
+from app.queries.cache.account_version import UNSHARED, CacheVersion, cache_versions, present_versions
+from app.queries.cache.memory import EVERYONE, CachedAnswer, Memory
 from app.queries.reading.store import Answer
 from app.readmodels import documents
 
@@ -98,7 +98,7 @@ class AnswerCache:
     """The cache of one process, with counts of how often each layer answered."""
 
     def __init__(self, pool: asyncpg.Pool, lease: Lease, redis: RedisPipeline, most_bytes: int) -> None:
-        self.versions = cache_versions(pool)
+        self.versions, self._present = cache_versions(pool), present_versions(pool)
         self.memory = Memory(most_bytes)
         self.hits = self.copied = self.rendered = self.shared = self.unkept = 0
         self._lease, self._redis, self._code = lease, redis, _code()
@@ -210,7 +210,9 @@ class AnswerCache:
         answer = await render()
         self.rendered += 1
         good_until = good_until_of(answer, began)
-        if good_until <= time.time():
+        # A commit during the rendering: the answer may show more than the version it would be given with.
+        overtaken = owner != EVERYONE and await self._present.load(owner) != version[0]
+        if overtaken or good_until <= time.time():
             self.unkept += 1
             return Copy(version, time.time() + UNKEPT_SECONDS, "", b"")
         copy = Copy(version, good_until, answer.etag, answer.body)

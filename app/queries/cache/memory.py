@@ -10,6 +10,7 @@ import gzip
 from collections import OrderedDict
 
 from app.queries.cache.account_version import CacheVersion
+from app.readmodels.table import GLOBAL_ACCOUNT
 
 PROBATION_SHARE = 0.1
 MOST_USES = 3
@@ -20,7 +21,14 @@ GHOSTS = 50_000
 """Keys of evicted entries that are remembered, at some 200 bytes each."""
 
 UseOrder = OrderedDict["CachedAnswer", None]
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\netag: %b\r\n"
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\netag: %b\r\n%b"
+EVERYONE = str(GLOBAL_ACCOUNT)
+"""The owner of answers that are the same for all accounts."""
+
+
+def version_line(version: int) -> bytes:
+    """Render the header that tells the version of the account."""
+    return b"account-version: %d\r\n" % version
 
 
 class CachedAnswer:
@@ -32,6 +40,7 @@ class CachedAnswer:
         body: JSON, complete; empty to remember that the answer may not be cached.
         head: status line and the entry's own headers.
         unchanged: status line and headers for a client that already holds the body (304).
+        version_line: the header with the version of the account; empty for what is the same for all accounts.
         packed: (head, gzipped body), made when a client that accepts gzip requests the entry a second time.
         uses: requests since it was added or last considered for eviction.
     """
@@ -48,13 +57,15 @@ class CachedAnswer:
         "unchanged",
         "uses",
         "version",
+        "version_line",
     )
 
     def __init__(self, owner: str, name: str, version: CacheVersion, good_until: float, etag: str, body: bytes) -> None:
         self.owner, self.name, self.version, self.good_until = owner, name, version, good_until
         self.etag, self.body = etag.encode(), body
-        self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n" % self.etag
-        self.head = _HEAD % (len(body), self.etag)
+        self.version_line = b"" if owner == EVERYONE else version_line(version[0])
+        self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n%b" % (self.etag, self.version_line)
+        self.head = _HEAD % (len(body), self.etag, self.version_line)
         self.packed: tuple[bytes, bytes] | None = None
         self.uses = 0
         self.queue: UseOrder | None = None
@@ -62,7 +73,8 @@ class CachedAnswer:
     def pack(self) -> None:
         """Compress the body; its validator becomes a weak one, because the bytes differ."""
         body = gzip.compress(self.body, PACKING_LEVEL, mtime=0)
-        self.packed = (_HEAD % (len(body), b"W/" + self.etag) + b"content-encoding: gzip\r\n", body)
+        head = _HEAD % (len(body), b"W/" + self.etag, self.version_line)
+        self.packed = (head + b"content-encoding: gzip\r\n", body)
 
     @property
     def size(self) -> int:

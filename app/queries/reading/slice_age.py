@@ -1,6 +1,7 @@
 """Freshness of one read model of one account: its upstream owner, age and version, in one round trip.
 
-Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, upstreams, parked, profiles.
+Reads: portal.id_mappings, read_model.freshness, account_versions, generations, feeds, upstreams, parked,
+profiles, pending.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.errors import NotReady
+from app.queries.reading.pending_writes import OF_SLICE, PendingWrite, decoded
 from app.queries.reading.store import Age, AnswerSource, FetchedRow, Store, age_of
 from app.queries.reading.unready import not_ready
 
-_FRESHNESS = """
-SELECT a.n, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of, e.silent_since, g.epoch,
-       g.projector_version, coalesce(v.version, 0) AS version, p.country, p.currency,
+_FRESHNESS = f"""
+SELECT a.n, {OF_SLICE}, m.whmcs_client_id, m.salesforce_account_id, f.verified_at, e.as_of AS feed_as_of,
+       e.silent_since, g.epoch, g.projector_version, coalesce(v.version, 0) AS version, p.country, p.currency,
        p.as_of AS profile_as_of,
        EXISTS (SELECT FROM read_model.upstreams u WHERE u.upstream = $4 AND u.state <> 'closed') AS away,
        (SELECT min(k.parked_at) FROM read_model.parked k
@@ -39,6 +41,7 @@ class SliceAge(Struct, frozen=True):
         parked_at: the time since when a change of the account's could not be applied.
         country: country of the billing address, if known.
         currency: the currency that the account is billed in, if known.
+        writes: what commands wrote to it that it does not show yet.
     """
 
     source: AnswerSource
@@ -46,6 +49,7 @@ class SliceAge(Struct, frozen=True):
     parked_at: datetime | None
     whmcs_client_id: str
     country: str | None
+    writes: list[PendingWrite]
     currency: str | None = None
 
     @property
@@ -122,5 +126,5 @@ def feed_source(
 
 def _freshness(row: FetchedRow, source: AnswerSource) -> SliceAge:
     revision = tuple(int(str(row[name])) for name in ("version", "epoch", "projector_version"))
-    ids = str(row["whmcs_client_id"]), row["country"], row["currency"] or None
+    ids = str(row["whmcs_client_id"]), row["country"], decoded(row["writes"]), row["currency"] or None
     return SliceAge(source, revision, row["parked_at"], *ids)  # type: ignore[arg-type]

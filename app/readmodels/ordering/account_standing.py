@@ -26,6 +26,7 @@ WITH open AS (
                                                     WHERE m.account_id = $1 AND m.order_id = $4))
     UNION ALL
     SELECT item_id, document FROM read_model.pending WHERE account_id = $1 AND slice = 'orders' AND $4 = ''
+       AND document IS NOT NULL
 ), services AS (
     SELECT category, domain FROM read_model.subscriptions WHERE account_id = $1 AND status <> ALL($3::text[])
 ), placed AS (

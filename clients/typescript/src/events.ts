@@ -1,11 +1,15 @@
 import { PortalProblem } from "./problem.js";
 import { sleep } from "./retry.js";
+import type { components } from "./schema.js";
+import { isNews } from "./versions.js";
 
 export const EVENT_KINDS = [
   "order.changed",
   "invoice.changed",
   "subscription.changed",
+  "charge.changed",
   "payment_method.changed",
+  "payment_gateway.changed",
   "profile.changed",
   "eligibility.changed",
   "case.changed",
@@ -14,16 +18,28 @@ export const EVENT_KINDS = [
 
 export type EventKind = (typeof EVENT_KINDS)[number];
 
-/** Something changed; `version` is that of the account. On `reset` events were lost: reload what you show. */
+export type Outcome = NonNullable<components["schemas"]["Changed"]["outcome"]>;
+
+/**
+ * Something changed; `version` is that of the account, and left out where everybody shares what changed. An empty `id`
+ * means the one there is, or any. `command.settled` tells how the command of that id ended. On `reset` events were
+ * lost: reload what you show.
+ */
 export type PortalEvent =
-  | { readonly kind: EventKind; readonly id: string; readonly version: number }
+  | { readonly kind: EventKind; readonly id: string; readonly version: number | undefined }
+  | { readonly kind: "command.settled"; readonly id: string; readonly version: number; readonly outcome: Outcome }
   | { readonly kind: "reset" };
 
 export interface EventOptions {
   readonly signal?: AbortSignal;
   /** The longest pause between two attempts to connect. */
   readonly longestPauseSeconds?: number;
+  /** The answers on the page: a change that all of them show already is not told. */
+  readonly shown?: () => Iterable<object>;
 }
+
+/** Events whose version is remembered, so that a resumed stream tells none twice. */
+const MOST_REMEMBERED = 1_000;
 
 type Open = (lastEventId: string | undefined, signal: AbortSignal) => Promise<Response>;
 
@@ -32,11 +48,14 @@ export class EventStream implements AsyncIterable<PortalEvent> {
   private readonly abort = new AbortController();
   private readonly longestPauseMs: number;
   private lastEventId: string | undefined;
+  private readonly told = new Map<string, number>();
+  private readonly shown: () => Iterable<object>;
 
   constructor(
     private readonly open: Open,
     options: EventOptions,
   ) {
+    this.shown = options.shown ?? (() => []);
     this.longestPauseMs = (options.longestPauseSeconds ?? 30) * 1000;
     options.signal?.addEventListener("abort", () => this.close(), { once: true });
     if (options.signal?.aborted) this.close();
@@ -52,7 +71,7 @@ export class EventStream implements AsyncIterable<PortalEvent> {
       try {
         for await (const event of this.connection()) {
           pauseMs = 500;
-          yield event;
+          if (this.isNews(event)) yield event;
         }
       } catch (error) {
         if (error instanceof PortalProblem && (error.status === 401 || error.status === 403)) throw error;
@@ -61,6 +80,19 @@ export class EventStream implements AsyncIterable<PortalEvent> {
       await sleep(pauseMs * (1 + Math.random() / 4), this.abort.signal).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, this.longestPauseMs);
     }
+  }
+
+  /** Whether an event was not told before, and some answer on the page does not show it. */
+  private isNews(event: PortalEvent): boolean {
+    if (event.kind === "reset") this.told.clear();
+    if (event.kind === "reset" || event.version === undefined) return true;
+    const name = `${event.kind} ${event.id}`;
+    if ((this.told.get(name) ?? -1) >= event.version) return false;
+    this.told.delete(name);
+    this.told.set(name, event.version);
+    if (this.told.size > MOST_REMEMBERED) this.told.delete(this.told.keys().next().value as string);
+    const shown = [...this.shown()];
+    return event.kind === "command.settled" || shown.length === 0 || shown.some((each) => isNews(event, each));
   }
 
   private async *connection(): AsyncGenerator<PortalEvent> {
@@ -94,7 +126,12 @@ export class EventStream implements AsyncIterable<PortalEvent> {
     const [id, kind, data] = [fields.get("id"), fields.get("event"), fields.get("data")];
     if (id !== undefined) this.lastEventId = id;
     if (kind === "reset") return { kind };
-    if (data === undefined || !EVENT_KINDS.includes(kind as EventKind)) return undefined;
-    return { kind: kind as EventKind, ...(JSON.parse(data) as { id: string; version: number }) };
+    if (data === undefined) return undefined;
+    const said = JSON.parse(data) as { id?: string; version?: number; outcome?: Outcome };
+    const [item, version] = [said.id ?? "", said.version];
+    if (kind === "command.settled" && version !== undefined && said.outcome !== undefined) {
+      return { kind, id: item, version, outcome: said.outcome };
+    }
+    return EVENT_KINDS.includes(kind as EventKind) ? { kind: kind as EventKind, id: item, version } : undefined;
   }
 }

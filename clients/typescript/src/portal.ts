@@ -4,6 +4,7 @@ import { errorOf, PortalUnreachable } from "./problem.js";
 import { DEFAULT_RETRY, repeat, type RetryPolicy } from "./retry.js";
 import type { operations } from "./schema.js";
 import type { Arguments, CallOptions, Output } from "./types.js";
+import { remember } from "./versions.js";
 
 export type OperationId = Exclude<keyof operations & keyof typeof OPERATIONS, "streamEvents">;
 
@@ -39,6 +40,9 @@ export function createPortal(options: PortalOptions = {}): Portal {
   const events = (more: EventOptions = {}): EventStream => kernel.events(more);
   return { ...Object.fromEntries(calls), events } as Portal;
 }
+
+/** After these words there is nothing left to wait for. */
+const ENDED = new Set(["reached", "given_up"]);
 
 /** What all calls share: the session, the CSRF token, and the token of the last own change. */
 class Kernel {
@@ -121,7 +125,7 @@ class Kernel {
   private learn(response: Response, sent: string | undefined): void {
     const token = response.headers.get("consistency-token");
     if (token !== null) this.consistency = token;
-    else if (response.headers.get("consistency") === "reached" && this.consistency === sent) this.consistency = undefined;
+    else if (ENDED.has(response.headers.get("consistency") ?? "") && this.consistency === sent) this.consistency = undefined;
   }
 
   private async content(facts: Facts, response: Response): Promise<unknown> {
@@ -133,6 +137,7 @@ class Kernel {
     if (!type.startsWith("application/json")) return response.blob();
     const body: unknown = await response.json();
     this.adopt(body);
+    remember(body, response.headers);
     return body;
   }
 

@@ -12,6 +12,8 @@ export class PortalProblem extends Error {
   readonly requestId: string;
   /** Seconds to wait before trying again, if the portal named them. */
   readonly retryAfterSeconds: number | undefined;
+  /** The command that failed: `getCommand` tells how far it came, and `command.settled` how it ends. */
+  readonly commandId: string | undefined;
   readonly body: ProblemBody;
 
   constructor(body: ProblemBody, retryAfterSeconds: number | undefined) {
@@ -22,6 +24,7 @@ export class PortalProblem extends Error {
     this.status = body.status;
     this.violations = body.errors ?? [];
     this.requestId = body.request_id;
+    this.commandId = body.command_id ?? undefined;
     this.retryAfterSeconds = retryAfterSeconds;
   }
 

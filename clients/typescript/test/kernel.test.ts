@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { after, test } from "node:test";
-import { createPortal, PortalProblem, PortalUnreachable, type Portal } from "../src/index.js";
+import {
+  commandOf,
+  createPortal,
+  isNews,
+  newer,
+  PortalProblem,
+  PortalUnreachable,
+  versionOf,
+  type Portal,
+  type PortalEvent,
+} from "../src/index.js";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -137,6 +147,122 @@ test("path and query parameters are encoded", async () => {
     seen.map((each) => each.url),
     ["/api/invoices/7%2F..%2F8%3Fx%3D1", "/api/invoices?status=unpaid&limit=2"],
   );
+});
+
+/** A stream that sends these blocks and ends. */
+const streamed =
+  (...blocks: string[]): Answer =>
+  (_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.end(blocks.map((each) => `${each}\n\n`).join(""));
+  };
+
+async function received(portal: Portal, most: number, shown?: () => object[]): Promise<PortalEvent[]> {
+  const found: PortalEvent[] = [];
+  for await (const event of portal.events(shown === undefined ? {} : { shown })) {
+    found.push(event);
+    if (found.length === most) break;
+  }
+  return found;
+}
+
+const invoiceChanged = (id: string, version: number): string =>
+  `id: ${version}-0\nevent: invoice.changed\ndata: {"id":"${id}","version":${version}}`;
+
+test("an answer knows the version that it shows, and the command that gave it", async () => {
+  const { portal } = await played(
+    json(200, {}, { "account-version": "12" }),
+    json(200, {}, { "account-version": "11", "command-id": "c-1" }),
+    json(200, { items: [] }),
+  );
+  const invoice = await portal.getInvoice({ invoice_id: "7" });
+  const paid = await portal.payInvoice({ invoice_id: "7" });
+  assert.deepEqual([versionOf(invoice), versionOf(paid), commandOf(paid)], [12, 11, "c-1"]);
+  assert.equal(versionOf(await portal.getPublicCatalog()), undefined);
+});
+
+test("an event is news only to what does not show it", async () => {
+  const { portal } = await played(json(200, {}, { "account-version": "5" }));
+  const invoice = await portal.getInvoice({ invoice_id: "7" });
+  const news = (version: number | undefined): boolean => isNews({ kind: "invoice.changed", id: "7", version }, invoice);
+  assert.deepEqual([news(4), news(5), news(6), news(undefined)], [false, false, true, true]);
+  assert(isNews({ kind: "reset" }, invoice));
+});
+
+test("an answer that was overtaken does not replace a newer one", async () => {
+  const { portal } = await played(
+    json(200, { total: "new" }, { "account-version": "6" }),
+    json(200, { total: "old" }, { "account-version": "5" }),
+  );
+  const first = await portal.getInvoice({ invoice_id: "7" });
+  const second = await portal.getInvoice({ invoice_id: "7" });
+  assert.equal(newer(first, second), first);
+  assert.equal(newer(second, first), first);
+});
+
+test("a stream does not tell what the page shows, and tells the ends of commands all the same", async () => {
+  const settled = 'id: 5-0\nevent: command.settled\ndata: {"id":"c-1","version":5,"outcome":"shown"}';
+  const { portal } = await played(
+    json(200, {}, { "account-version": "5" }),
+    streamed(invoiceChanged("7", 5), settled, invoiceChanged("8", 6)),
+  );
+  const invoice = await portal.getInvoice({ invoice_id: "7" });
+  assert.deepEqual(await received(portal, 2, () => [invoice]), [
+    { kind: "command.settled", id: "c-1", version: 5, outcome: "shown" },
+    { kind: "invoice.changed", id: "8", version: 6 },
+  ]);
+});
+
+test("a change is told when one of several answers does not show it", async () => {
+  const { portal } = await played(
+    json(200, {}, { "account-version": "9" }),
+    json(200, {}, { "account-version": "4" }),
+    streamed(invoiceChanged("7", 5)),
+  );
+  const answers = [await portal.getInvoice({ invoice_id: "7" }), await portal.listInvoices()];
+  assert.equal((await received(portal, 1, () => answers)).length, 1);
+});
+
+test("a resumed stream repeats nothing", async () => {
+  const { portal } = await played(
+    streamed(invoiceChanged("7", 4), invoiceChanged("8", 5)),
+    streamed(invoiceChanged("8", 5), invoiceChanged("7", 6)),
+  );
+  const versions = (await received(portal, 3)).map((each) => each.kind !== "reset" && each.version);
+  assert.deepEqual(versions, [4, 5, 6]);
+});
+
+test("what everybody shares has no version and is always told", async () => {
+  const catalog = "id: 4-2\nevent: catalog.changed\ndata: {}";
+  const { portal } = await played(json(200, {}, { "account-version": "9" }), streamed(catalog, catalog));
+  const invoice = await portal.getInvoice({ invoice_id: "7" });
+  const found = await received(portal, 2, () => [invoice]);
+  assert.deepEqual(found, Array(2).fill({ kind: "catalog.changed", id: "", version: undefined }));
+});
+
+test("a change that was given up is not waited for again", async () => {
+  const { portal, seen } = await played(
+    json(200, {}, { "consistency-token": "k1" }),
+    json(200, {}, { consistency: "given_up" }),
+    json(200, {}),
+  );
+  await portal.payInvoice({ invoice_id: "7" });
+  for (let reads = 0; reads < 2; reads++) await portal.getInvoice({ invoice_id: "7" });
+  assert.deepEqual(
+    seen.slice(1).map((each) => each.headers["consistency-token"]),
+    ["k1", undefined],
+  );
+});
+
+test("a failed command names its id", async () => {
+  const { portal } = await played(
+    json(422, { status: 422, code: "details_refused", detail: "d", request_id: "r1", command_id: "c-1" }),
+  );
+  await assert.rejects(portal.payInvoice({ invoice_id: "7" }), (error: unknown) => {
+    assert(error instanceof PortalProblem);
+    assert.equal(error.commandId, "c-1");
+    return true;
+  });
 });
 
 test("a stream resumes where it was cut off, and skips what it does not know", async () => {

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
@@ -15,7 +15,8 @@ import pytest
 from redis.asyncio import Redis
 
 from app.http.routes import events
-from app.projections.engine import publish
+from app.ingest.inbox import pending
+from app.ingest.versions import publish
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
 from tests.http.real_server import on_server
@@ -299,3 +300,56 @@ async def test_a_client_that_does_not_read_is_cut_off(
 
 async def test_strangers_hear_nothing(portal: Any) -> None:
     assert (await portal[1].get("/api/events")).status_code == 401
+
+
+async def test_the_end_of_a_command_is_sent_and_sent_again_to_who_resumes_before_it(
+    portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
+) -> None:
+    account, command = await add_customer("hana"), uuid4()
+    hana = await log_in(portal[1], "hana")
+    await feed([invoice(1)])
+    async with stream(portal[1], hana["token"]) as reader:
+        start = await reader.mark()
+        async with pool.acquire() as connection, connection.transaction():
+            await pending.note(connection, account, command, "rejected")
+        await publish.publish(pool, redis)
+        told = await reader.next()
+    assert told["event"] == "command.settled"
+    version = int(start.partition("-")[0]) + 1
+    assert json.loads(told["data"]) == {"id": str(command), "version": version, "outcome": "rejected"}
+    async with stream(portal[1], hana["token"], **{"Last-Event-ID": start}) as reader:
+        assert await reader.next() == told
+        await feed([invoice(2)])
+        await publish.publish(pool, redis)
+        assert (await reader.next())["event"] == "invoice.changed", "once"
+
+
+async def test_an_event_is_news_to_answers_before_it_and_to_none_after_it(
+    portal: Any, pool: asyncpg.Pool, redis: Redis, add_customer: Any, log_in: Any, feed: Any
+) -> None:
+    await add_customer("hana")
+    hana = await log_in(portal[1], "hana")
+    bearer = {"Authorization": f"Bearer {hana['token']}"}
+    client = change("whmcs", "client", "client-hana", CLIENT, owner_id="client-hana")
+    await feed([client])
+    for number in range(3):
+        before = await portal[1].get("/api/account/profile", headers=bearer)
+        async with stream(portal[1], hana["token"]) as reader:
+            await feed(
+                [
+                    change(
+                        "whmcs",
+                        "client",
+                        "client-hana",
+                        {**CLIENT, "city": f"C{number}"},
+                        at=5000 + number,
+                        owner_id="client-hana",
+                    )
+                ]
+            )
+            await publish.publish(pool, redis)
+            told = json.loads((await reader.next())["data"])
+        async with asyncio.timeout(10):
+            while (after := await portal[1].get("/api/account/profile", headers=bearer)).content == before.content:
+                assert int(after.headers["account-version"]) < told["version"], "an answer never claims what it lacks"
+        assert int(before.headers["account-version"]) < told["version"] == int(after.headers["account-version"])

@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from app.http.streaming import session_ends
-from app.projections.engine import publish
+from app.ingest.versions import publish
 from app.settings import Settings
 from tests.http.conftest import PASSWORD
 from tests.http.routes.test_events import Reader, invoice, on_socket, stream

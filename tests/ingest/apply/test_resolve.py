@@ -138,10 +138,10 @@ async def test_what_follows_a_failed_change_of_its_record_waits_for_it(
 
     broken = True
 
-    async def project(connection: object, changed: Sequence[Record], verified: Sequence[Record]) -> None:
+    async def project(connection: object, changed: Sequence[Record], *more: object) -> None:
         if broken and any(record.data.get("note") == "poison" for record in changed):
             raise ValueError("poison")
-        await partial(recompute.project, projectors(settings))(connection, changed, verified)
+        await partial(recompute.project, projectors(settings))(connection, changed, *more)
 
     whole = change("salesforce", "Account", "001A", {"Name": "a", "Phone": "1"}, owner_id="001A")
     first = change("salesforce", "Account", "001A", {"note": "poison", "Name": "b"}, at=1001, kind="partial")

@@ -14,8 +14,9 @@ from app.errors import Conflict, NotFound, ReleaseMismatch
 from app.events import Change
 from app.ingest.apply import drain
 from app.ingest.inbox.inbox import Inbox, open_shards
+from app.ingest.versions import publish
 from app.projections import rebuild
-from app.projections.engine import generations, publish, recompute
+from app.projections.engine import generations, recompute
 from app.projections.projector import Group, Projected, Projector
 from app.projections.rebuild import compare
 from app.projections.registry import SLICES, projectors

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from app.commands.execution import pending_write
 from app.commands.execution.context import Context
 from app.commands.fulfilment.work import NOTHING_DONE
 from app.commands.subscriptions.plan_changes import journal
@@ -18,6 +19,7 @@ from app.commands.subscriptions.quote import fetch_quote, split, upgrade_request
 from app.commands.subscriptions.service import Service, refuse_unless
 from app.commands.subscriptions.target_plan import not_available, target
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
+from app.ingest.inbox.pending import Pending
 from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.faults import UPGRADE_UNPAID
 from app.money import Money, money
@@ -46,8 +48,11 @@ class AgreedTerms(Struct, frozen=True, kw_only=True):
     highest: PeriodPrice | None = None
 
 
-async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key: str) -> PlanChange:
-    """Order the plan, or find the order that the same command placed. The caller holds the service's lock.
+async def order(
+    ctx: Context, service: Service, terms: AgreedTerms, command_key: str, write: Pending | None = None
+) -> PlanChange:
+    """Order the plan, or find the order that the same command placed. The caller holds the service's lock. `write` is
+    what is shown as pending while WHMCS is asked.
 
     Raises:
         Conflict: `subscription_not_active`, `same_plan`, `change_in_progress`, `price_changed`.
@@ -59,7 +64,7 @@ async def order(ctx: Context, service: Service, terms: AgreedTerms, command_key:
     plan, due_now = await acceptable(ctx, service, terms)
     refuse_other_price(terms, plan)
     _refuse_other_amount_due(service, terms, due_now)
-    return await _send(ctx, service, plan, command_key)
+    return await _send(ctx, service, plan, command_key, write)
 
 
 async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tuple[Plan, Decimal]:
@@ -100,8 +105,10 @@ async def _find_earlier(ctx: Context, subscription_id: str, command_key: str) ->
     raise in_progress(under_way.product_name)
 
 
-async def _send(ctx: Context, service: Service, plan: Plan, command_key: str) -> PlanChange:
+async def _send(ctx: Context, service: Service, plan: Plan, command_key: str, write: Pending | None) -> PlanChange:
     change = await journal.begin(ctx.pool, service, plan, command_key)
+    if write:
+        await pending_write.begin(ctx, write)
     try:
         done = await upgrades.upgrade(ctx.whmcs, upgrade_request(ctx, service, plan.product_id))
     except NOTHING_DONE as error:

@@ -13,6 +13,7 @@ from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes import journal
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import UpstreamError, UpstreamNotFound
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs import records, upgrades
@@ -71,9 +72,9 @@ async def _invoice(ctx: Context, change: PlanChange) -> str | None:
     return remaining.pop() if len(remaining) == 1 else None
 
 
-async def read_back(ctx: Context, change: PlanChange) -> int | None:
+async def read_back(ctx: Context, change: PlanChange, write: Pending | None = None) -> int | None:
     """Submit the change itself, and the service and invoice as WHMCS has them now. If these cannot be read, queue a
-    refetch."""
+    refetch. `write` is pending until they show."""
     read_at = now()
     zone = ZoneInfo(ctx.settings.whmcs_time_zone)
     upgrade = records.upgrade(
@@ -104,4 +105,4 @@ async def read_back(ctx: Context, change: PlanChange) -> int | None:
         changes.append(whmcs_hint("service", change.subscription_id, reason))
         if change.invoice_id:
             changes.append(whmcs_hint("invoice", change.invoice_id, reason))
-    return await ctx.inbox.submit(changes)
+    return await ctx.inbox.submit(changes, pending=[write] if write else [])

@@ -14,6 +14,7 @@ from app.commands.subscriptions.plan_changes.order import AgreedTerms, acceptabl
 from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChange
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, InvalidRequest, RuleViolated, Violation
+from app.ingest.inbox.pending import Pending
 
 MOST_DAYS = 366
 """The plans offered after that are unknown today."""
@@ -41,9 +42,16 @@ async def start_of_day(ctx: Context, service: Service, day: date) -> datetime | 
 
 
 async def schedule(
-    ctx: Context, service: Service, terms: AgreedTerms, day: date, due_at: datetime, command_key: str
+    ctx: Context,
+    service: Service,
+    terms: AgreedTerms,
+    day: date,
+    due_at: datetime,
+    command_key: str,
+    write: Pending | None = None,
 ) -> tuple[ScheduledPlanChange, int | None]:
-    """Schedule the change for a day, replacing an earlier one; returns it with the submission that makes it show.
+    """Schedule the change for a day, replacing an earlier one; returns it with the submission that makes it show, until
+    when `write` is pending.
 
     It must be a change that could be made now. The caller holds the service's lock.
 
@@ -60,7 +68,7 @@ async def schedule(
     current = await scheduled.waiting_of(ctx.pool, service.subscription_id)
     if current is not None and (current.sku, current.effective_date) == (plan.sku, day):
         return current, None
-    return await scheduled.replace(ctx, service, plan, terms.direction, (day, due_at), command_key)
+    return await scheduled.replace(ctx, service, plan, terms.direction, (day, due_at), command_key, write)
 
 
 def _refuse_amounts_due(terms: AgreedTerms) -> None:

@@ -24,6 +24,7 @@ from app.commands.subscriptions.service import Service
 from app.db import Db, row, rows
 from app.events import Change
 from app.ingest.inbox import inbox
+from app.ingest.inbox.pending import Pending, pend
 from app.readmodels.plans import Direction, Plan
 
 ScheduleState = Literal["waiting", "done", "refused", "cancelled"]
@@ -117,10 +118,16 @@ async def of_command(pool: asyncpg.Pool, subscription_id: str, command_key: str)
 
 
 async def replace(
-    ctx: Context, service: Service, plan: Plan, direction: Direction, day: tuple[date, datetime], command_key: str
+    ctx: Context,
+    service: Service,
+    plan: Plan,
+    direction: Direction,
+    day: tuple[date, datetime],
+    command_key: str,
+    write: Pending | None = None,
 ) -> tuple[ScheduledPlanChange, int | None]:
     """Store a change for a day and the instant it begins, in place of an earlier one; returns it with the submission
-    that makes it show. The caller holds the service's lock."""
+    that makes it show, until when `write` is pending. The caller holds the service's lock."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         former = await waiting_of(connection, service.subscription_id)
         ending = Ending(state="cancelled", error_code="replaced")
@@ -149,18 +156,20 @@ async def replace(
         )
         changes = [_change(each) for each in (ended, made) if each]
         submission, woken = await inbox.append(connection, changes)
+        await pend(connection, [write] if write else [], submission)
     await ctx.inbox.wake(woken)
     return made, submission
 
 
-async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending) -> int | None:
+async def end(ctx: Context, schedule: ScheduledPlanChange, ending: Ending, write: Pending | None = None) -> int | None:
     """End a waiting change and notify the customer; do nothing if it has ended. Returns the submission that makes it
-    show."""
+    show, until when `write` is pending."""
     async with ctx.pool.acquire() as connection, connection.transaction():
         ended = await row(connection, ScheduledPlanChange, _END, schedule.schedule_id, *structs.astuple(ending))
         if ended is None:
             return None
         submission, woken = await inbox.append(connection, [_change(ended)])
+        await pend(connection, [write] if write else [], submission)
         if kind := MAILS.get(ending.state):
             user_id = await connection.fetchval(_USER, schedule.account_id)
             await mail_outbox.enqueue_for_user(connection, kind, user_id, about=schedule.schedule_id)

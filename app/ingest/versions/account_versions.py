@@ -1,5 +1,7 @@
 """Account versions: raised by every commit that changes what the account sees, and the lock that orders such commits.
 
+They only ever grow: they depend on no read model, so no rebuild, rollback or loss of Redis sets one back.
+
 Writes: read_model.account_versions.
 """
 
@@ -12,7 +14,8 @@ from app.db import Db
 async def hold(connection: Db, accounts: Collection[UUID], raised: Collection[UUID] = ()) -> Mapping[UUID, int]:
     """Lock these accounts against other projections until the transaction ends; return their versions.
 
-    Those in `raised` get the next version. Rows are always locked in one order, so that transactions cannot deadlock.
+    Those in `raised` get the next version. Rows are always locked in one order, so that transactions cannot deadlock;
+    a second call in a transaction may only name accounts that the first one named, unless that named none.
     """
     ordered = sorted(accounts)
     found = await connection.fetch(

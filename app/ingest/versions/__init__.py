@@ -1,0 +1,1 @@
+"""Account versions, and the notices of what each version changed."""
