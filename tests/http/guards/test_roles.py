@@ -252,6 +252,11 @@ async def test_staff_without_a_second_factor_get_nowhere(
             assert response.json()["code"] == "second_factor_required", path
 
 
+def without_command(answer: httpx.Response) -> dict[str, Any]:
+    """Return the body without the id of the command, which differs in every request."""
+    return {name: value for name, value in answer.json().items() if name != "command_id"}
+
+
 async def test_another_customers_resource_answers_as_a_missing_one(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
@@ -291,7 +296,7 @@ async def test_another_customers_resource_answers_as_a_missing_one(
         nobodys = await call(
             api, method, address(path, {name: "999999" for name in OWN if name != "session_id"}), kenji
         )
-        assert (hers.status_code, hers.content) == (nobodys.status_code, nobodys.content), path
+        assert (hers.status_code, without_command(hers)) == (nobodys.status_code, without_command(nobodys)), path
         assert hers.status_code in (404, 503), (path, hers.text)
         if method == "get":
             assert hers.status_code == 404, path
