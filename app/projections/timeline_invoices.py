@@ -41,7 +41,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_invoices",
-        version=2,
+        version=3,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -58,8 +58,8 @@ def _is_shown(data: dict[str, Any]) -> bool:
 
 
 def _subject(group: Group, invoice: Record) -> EventSubject:
-    services = billed(invoice.data, translations(group, invoice))
-    return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=services)
+    billed_ids = billed(invoice.data, translations(group, invoice))
+    return EventSubject(area="billing", invoice_id=invoice.record_id, billed_ids=billed_ids)
 
 
 def _events(invoice: Record, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
