@@ -61,7 +61,7 @@ async def list_timeline(
 
 
 def entry(row: Any) -> Entry:
-    """Decode an entry. One of billing gets the reason where it can be inferred, and the services among what it bills."""
+    """Decode an entry. One of billing gets its reason where it can be inferred, and the services that it bills."""
     stored, services = msgspec.json.decode(row["document"], type=StoredEntry), row["services"]
     values = msgspec.structs.asdict(stored)
     billed_ids = values.pop("billed_ids")

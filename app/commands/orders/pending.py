@@ -10,7 +10,7 @@ from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct
-from app.commands.orders.mapping import ordered_address
+from app.commands.orders.mapping import is_changed, ordered_address, snapshot
 from app.ingest.inbox.pending import Pending
 from app.money import money
 from app.readmodels.documents import with_members
@@ -26,7 +26,7 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
     """Build the pending entry for an order that was just placed, with the catalog's prices."""
     at, words = now(), STATES[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
-    address = msgspec.to_builtins(ordered_address(basket) or facts.address)
+    address = ordered_address(basket) or facts.address
     order = Order(
         order_id=order_id,
         order_number=None,
@@ -40,13 +40,8 @@ def pending_order(actor: Actor, order_id: str, basket: Basket, facts: Facts, cur
         effective_date=facts.today,
         total=money(sum(product.price for product in chosen), currency),
         items=[_item(product, currency) for product in chosen],
-        address={
-            "street": " ".join(filter(None, (address.get("address1"), address.get("address2")))),
-            **{name: address.get(name) for name in ("city", "state", "postcode", "country")},
-        }
-        if address
-        else {},
-        address_changed=False,
+        address=msgspec.structs.asdict(snapshot(address)) if address else {},
+        address_changed=address is not None and is_changed(address, facts.address),
         promo_code=basket.promo_code,
         timeline=[TimelineEntry(STATUS, words.text, at)],
     )

@@ -8,9 +8,8 @@ Writes: Salesforce Order, OrderItem.
 
 import asyncio
 import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 from msgspec import Struct
@@ -21,7 +20,7 @@ from app.commands.execution import refusals
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
-from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
+from app.commands.orders.mapping import choices, is_changed, order_type, ordered_address, porting, snapshot
 from app.commands.orders.pending import pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
@@ -153,7 +152,7 @@ def _new_order(
         effective_on=facts.today,
         order_type=order_type(chosen),
         address=snapshot(address),
-        address_changed=facts.address is None or _normal(address) != _normal(facts.address),
+        address_changed=is_changed(address, facts.address),
         choices=replace(choices(basket.configuration, chosen), promo_code=basket.promo_code),
         porting=porting(basket.configuration.mnp),
         instant=all(product.instant for product in chosen),
@@ -166,12 +165,6 @@ def _new_order(
             for product in chosen
         ],
     )
-
-
-def _normal(address: Any) -> tuple[str, ...]:
-    """Normalise an address for comparison: width, case and spacing do not matter."""
-    values = (getattr(address, name) for name in ("address1", "address2", "city", "state", "postcode", "country"))
-    return tuple("".join(unicodedata.normalize("NFKC", value).casefold().split()).replace("-", "") for value in values)
 
 
 async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:
