@@ -1,4 +1,4 @@
-"""The history of bills keeps what an invoice bills; the services among it are told apart when it is read."""
+"""What an invoice bills, kept in the history of bills; whose a domain is, found quickly."""
 
 from alembic import op
 
@@ -16,7 +16,21 @@ def upgrade() -> None:
     statements.run(__file__)
 
 
+NO_INDEXES = """
+DO $$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN SELECT indexname FROM pg_indexes WHERE schemaname = 'generations' AND indexdef LIKE '%(domain)%' LOOP
+        EXECUTE format('DROP INDEX generations.%I', one.indexname);
+    END LOOP;
+END $$
+"""
+
+
 def downgrade() -> None:
+    op.execute(NO_INDEXES)
+    op.execute("DROP INDEX mirror.records_order_domain")
     for slice_name, version in VERSIONS.items():
         op.execute(f"UPDATE read_model.generations SET projector_version = {version} WHERE slice = '{slice_name}'")
     op.execute(
