@@ -89,14 +89,23 @@ _EMPTY = "Please fill this in."
 
 def in_one_line(address: Address) -> str:
     """Write an address in one line in its usual spelling, as people read it to a carrier."""
+    return cut(_line(address))
+
+
+def _line(address: Address) -> str:
     usual, _ = normalised(address)
     parts = (usual.postcode, usual.state, usual.city, usual.address1, usual.address2, usual.country)
-    return cut(", ".join(part for part in parts if part))
+    return ", ".join(part for part in parts if part)
 
 
 def cut(line: str) -> str:
     """Cut a line to what Salesforce keeps, which counts UTF-16 units."""
     return line.encode("utf-16-le", "replace")[: 2 * LONGEST_LINE].decode("utf-16-le", "ignore")
+
+
+def same_address(one: Address, other: Address) -> bool:
+    """Return whether two addresses are the same place, however they are spelled and long they are."""
+    return same_place(_line(one), _line(other))
 
 
 def same_place(one: str, other: str) -> bool:

@@ -87,7 +87,6 @@ def _not_eligible(plan: Item, standing: Standing, address: Address | None) -> It
 
 def _was_checked(address: Address, standing: Standing) -> bool:
     """Return whether this is the address that was checked. A check that names none was for the address on file."""
-    checked = standing.checked_address
-    if not checked:
-        checked = postal.in_one_line(standing.address) if standing.address else ""
-    return postal.same_place(postal.in_one_line(address), checked)
+    if standing.checked_address:
+        return postal.same_place(postal.in_one_line(address), standing.checked_address)
+    return standing.address is not None and postal.same_address(address, standing.address)

@@ -1,4 +1,4 @@
-"""The main domain of a hosting order: given, valid, and not hosted already."""
+"""The main domain of a hosting order: given, valid, and hosted by nobody yet."""
 
 from collections.abc import Collection, Iterator
 
@@ -7,13 +7,17 @@ from app.inputs.domain import ascii_form
 from app.inputs.rule import Unfit
 
 FIELD = "configuration.domain"
+UNAVAILABLE = (
+    "{} cannot be used for web hosting with us. Please give another domain, or contact support if this one is yours."
+)
 
 
-def wrong_domain(domain: str | None, hosted: Collection[str]) -> Iterator[Violation]:
+def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool = False) -> Iterator[Violation]:
     """Yield a violation if a domain cannot become the main domain of a new hosting account.
 
     Args:
         hosted: the account's domains, as DNS spells them.
+        elsewhere: the domain is in use, and not by a service of this account. The sentence does not say by whom.
     """
     if not domain:
         yield Violation(FIELD, "domain_required", "Please give the domain to host, e.g. example.jp.")
@@ -26,6 +30,8 @@ def wrong_domain(domain: str | None, hosted: Collection[str]) -> Iterator[Violat
     if plain in hosted:
         sentence = f"You already have web hosting, or an open order for it, for {domain}. Please give another domain."
         yield Violation(FIELD, "domain_taken", sentence)
+    elif elsewhere:
+        yield Violation(FIELD, "domain_unavailable", UNAVAILABLE.format(domain))
 
 
 def as_dns(domain: str) -> str:

@@ -59,8 +59,8 @@ def _is_shown(data: dict[str, Any]) -> bool:
 
 
 def _subject(group: Group, invoice: Record) -> EventSubject:
-    services = billed(invoice.data, translations(group, invoice))
-    return EventSubject(area="billing", invoice_id=invoice.record_id, subscription_ids=services)
+    billed_ids = billed(invoice.data, translations(group, invoice))
+    return EventSubject(area="billing", invoice_id=invoice.record_id, billed_ids=billed_ids)
 
 
 def _events(invoice: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineEvent]:

@@ -1,6 +1,6 @@
 """An account's notifications, newest first, and the number of unread ones.
 
-Reads: read_model.timeline, payment_methods, charges, portal.notification_reads and what `account_age` reads.
+Reads: read_model.timeline, payment_methods, subscriptions, portal.notification_reads and what `account_age` reads.
 """
 
 from typing import Any

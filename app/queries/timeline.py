@@ -1,6 +1,6 @@
 """An account's history over orders, billing, services and cases, newest first.
 
-Reads: read_model.timeline, payment_methods, charges and what `account_age` reads.
+Reads: read_model.timeline, payment_methods, subscriptions and what `account_age` reads.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from app.errors import InvalidRequest
 from app.queries.reading import account_age, page
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.billing.dunning import DECLINED
-from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry
+from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry, StoredEntry
 
 RESOURCES = ("client_invoices", "client_services")
 """The WHMCS lists that entries come from."""
@@ -27,7 +27,8 @@ _INFERRED = """
 t.kind = 'charge_failed' AND coalesce((
     SELECT bool_and(p.expires < to_char(t.at AT TIME ZONE ${zone}::text, 'YYYY-MM'))
     FROM read_model.payment_methods p WHERE p.account_id = $1), false) AS expired,
-CASE WHEN t.area = 'billing' THEN ARRAY(SELECT charge_id FROM read_model.charges WHERE account_id = $1) END AS charges
+CASE WHEN t.area = 'billing'
+     THEN ARRAY(SELECT subscription_id FROM read_model.subscriptions WHERE account_id = $1) END AS services
 """
 
 
@@ -59,21 +60,25 @@ async def list_timeline(
         which,
         cursor,
         rows,
-        [msgspec.json.encode(entry(row)) if row["expired"] or row["charges"] else row["document"] for row in rows],
+        [row["document"] if row["services"] is None else msgspec.json.encode(entry(row)) for row in rows],
     )
 
 
 def entry(row: Any) -> Entry:
-    """Decode an entry, adding the reason where it can be inferred, and without the charges among its services."""
-    found = msgspec.json.decode(row["document"], type=Entry)
-    services = [each for each in found.subscription_ids if each not in (row["charges"] or ())]
-    inferred = row["expired"] and found.reason in UNEXPLAINED
-    return structs.replace(found, subscription_ids=services, reason=CARD_EXPIRED if inferred else found.reason)
+    """Decode an entry. One of billing gets its reason where it can be inferred, and the services that it bills."""
+    stored, services = msgspec.json.decode(row["document"], type=StoredEntry), row["services"]
+    values = msgspec.structs.asdict(stored)
+    billed_ids = values.pop("billed_ids")
+    if services is not None:  # documents of the release before have the ids as subscriptions
+        values["subscription_ids"] = [each for each in billed_ids or stored.subscription_ids if each in services]
+    if row["expired"] and stored.reason in UNEXPLAINED:
+        values["reason"] = CARD_EXPIRED
+    return Entry(**values)
 
 
 def inferred_columns(store: Store, values: list[Any]) -> str:
-    """Return `expired`, true for an attempt that failed when every method on file had expired, and `charges`, the
-    account's charges where an entry may name some.
+    """Return `expired`, true for an attempt that failed when every method on file had expired, and `services`, the
+    account's services, null where an entry names its own.
 
     WHMCS reveals nothing else about why an attempt failed. Months are those of the billing system's time zone, which is
     appended to `values`.

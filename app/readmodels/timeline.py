@@ -57,3 +57,14 @@ class Entry(Struct, frozen=True, kw_only=True):
     invoice_id: str | None
     subscription_ids: list[str]
     case_id: str | None
+
+
+class StoredEntry(Entry, frozen=True, kw_only=True, omit_defaults=True):
+    """An entry as its row keeps it.
+
+    Attributes:
+        billed_ids: what an invoice bills, services and charges alike; `subscription_ids` is then empty. The catalog
+            decides which of them are services, so they are told apart when the entry is read.
+    """
+
+    billed_ids: list[str] = []

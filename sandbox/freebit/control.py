@@ -58,11 +58,16 @@ async def _line(world: World, request: Request) -> Any:
 
 
 async def _change(world: World, request: Request) -> Any:
-    """Set a line's `state`: active completes its work now, activating keeps it from ever completing."""
-    line, state = _named(world, request), (await request.json()).get("state")
-    if state not in (ACTIVE, ACTIVATING):
+    """Set a line's `state`: active completes its work now, activating keeps it from ever completing. Or `master`:
+    whether it is a master account, which cannot be cancelled."""
+    line, body = _named(world, request), await request.json()
+    if "master" in body:
+        line.master = bool(body["master"])
+    state = body.get("state")
+    if state not in (ACTIVE, ACTIVATING) and not (state is None and "master" in body):
         raise HTTPException(422, "state must be active or activating.")
-    line.done_at = world.clock.now().timestamp() + (0.0 if state == ACTIVE else FAR_SECONDS)
+    if state is not None:
+        line.done_at = world.clock.now().timestamp() + (0.0 if state == ACTIVE else FAR_SECONDS)
     world.freebit.changed()
     return _shown(world, line)
 

@@ -78,10 +78,12 @@ def add_accounts(freebit: Freebit, clock: Clock, body: Body) -> Body:
 
 
 def cancel_account(freebit: Freebit, clock: Clock, body: Body) -> Body:
-    """PA02-04: cancel an account, at once without a runDate."""
+    """PA02-04: cancel an account, at once without a runDate. A master account cannot be cancelled."""
     if body.get("kind") != "MVNO":
         raise Refusal("400", "304", "kind must be MVNO")
     line = _unlocked(freebit, clock, checked_account(body))
+    if line.master:
+        raise Refusal("400", "310", "a master account cannot be cancelled")
     earliest = clock.now().timestamp() + freebit.cancel_seconds
     line.cancel_at = max(_moment(clock, body.get("runDate"), "runDate", "305"), earliest)
     return {}

@@ -21,6 +21,7 @@ class Line:
     voice_done_at: float = 0.0
     locked_until: float = 0.0
     cancel_at: float | None = None
+    master: bool = False
     next_plan_code: str = ""
     next_plan_at: float = 0.0
 

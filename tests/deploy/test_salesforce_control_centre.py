@@ -169,13 +169,17 @@ def lists(view: Element, order: Mapping[str, Any]) -> bool:
     return bool(eval(" ".join(str(held.get(word, word.lower())) for word in words)))  # noqa: S307 - our own words
 
 
+TO_UNDO = ("LINE_TO_CANCEL", "WHMCS_REJECTED", "WHM_REJECTED")
+"""Codes of an order that staff ended, and that the portal cannot undo alone."""
+
+
 def orders() -> Iterator[tuple[dict[str, Any], bool]]:
     """Orders, and whether staff have something to do about each."""
     for code in (None, *PAUSES):
         for status in NEEDS["Order"].words["Status"]:
             waits = code is not None and status in ("Approved", "Reactivate")
             order = {"Status": status, wire.ORDER_ERROR_CODE: code, wire.ORDER_KEY: "key"}
-            yield order, waits or code == "LINE_TO_CANCEL"
+            yield order, waits or code in TO_UNDO
 
 
 @pytest.mark.parametrize("view", [VIEWS["Portal_Paused_Orders"], REPORT], ids=["list", "report"])

@@ -20,7 +20,7 @@ from app.projections.parts.timeline_events import NAMESPACE, entry_id
 from app.queries import timeline
 from app.queries.reading.page import Page
 from app.queries.reading.store import Store
-from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry
+from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, StoredEntry
 from app.settings import Settings
 from tests.fixtures.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, PLANNED, SERVICE, T0, change
 from tests.projections.generated import of
@@ -48,11 +48,11 @@ def service(at: int = 0, **data: Any) -> Change:
     return change("whmcs", "service", "55", {**SERVICE, **data}, at=at, owner_id="1001")
 
 
-async def entries(pool: asyncpg.Pool, account: UUID) -> list[Entry]:
+async def entries(pool: asyncpg.Pool, account: UUID) -> list[StoredEntry]:
     rows = await pool.fetch(
         "SELECT document FROM read_model.timeline WHERE account_id = $1 ORDER BY at, kind, entry_id", account
     )
-    return [msgspec.json.decode(row["document"], type=Entry) for row in rows]
+    return [msgspec.json.decode(row["document"], type=StoredEntry) for row in rows]
 
 
 async def kinds(pool: asyncpg.Pool, account: UUID) -> list[str]:
@@ -72,7 +72,7 @@ async def test_an_invoice_is_issued_paid_and_refunded_at_the_times_that_whmcs_ke
     ]
     assert found[0].text == "Invoice 77 over 1,628 JPY was issued, to be paid by 2026-01-15."
     assert found[2].text == "628 JPY of invoice 77 was refunded."
-    assert all((entry.invoice_id, entry.subscription_ids) == ("77", ["55"]) for entry in found)
+    assert all((entry.invoice_id, entry.billed_ids, entry.subscription_ids) == ("77", ["55"], []) for entry in found)
 
 
 async def test_an_unpaid_invoice_is_overdue_from_the_day_after(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:

@@ -140,6 +140,38 @@ async def test_the_history_names_no_charge_as_a_service(store: Store, account: U
         assert named <= {"50", "52", "53"}
 
 
+async def test_the_stored_history_claims_no_service_that_an_invoice_bills(
+    store: Store, account: UUID, feed: Feed
+) -> None:
+    """Which of the numbers are services is decided by the catalog, also long after the invoice."""
+    lines = [{"id": "1", "type": "Hosting", "relid": relid, "amount": "1.00"} for relid in ("50", "51", "99")]
+    await feed([change("whmcs", "invoice", "77", {**INVOICE, "items": lines}, owner_id="1001")])
+    rows = await store.pool.fetch("SELECT document FROM read_model.timeline_invoices")
+    stored = [msgspec.json.decode(row["document"]) for row in rows]
+    assert {(*each["subscription_ids"], *each["billed_ids"]) for each in stored} == {("50", "51", "99")}
+    assert not any(each["subscription_ids"] for each in stored)
+
+    fields = {**PRODUCT, "Product2Categories1__c": "SIM", "Item_Class__c": "Service", "Billing_Cycle__c": "Monthly"}
+    await feed([change("salesforce", "Product2", "01t333", {**fields, "WH_Product_ID__c": "333"}, at=9_000)])
+    await feed([change("whmcs", "service", "51", {**SERVICE, "pid": "333"}, at=9_000, owner_id="1001")])
+    entries = said(await timeline.list_timeline(store, account, Page(100), lambda after: after))["items"]
+    named = {tuple(each["subscription_ids"]) for each in entries if each["invoice_id"] == "77"}
+    assert named == {("50", "51")}, "51 is a service now, and 99 is nobody's"
+
+
+async def test_a_history_from_the_release_before_names_no_charge_either(
+    store: Store, account: UUID, feed: Feed
+) -> None:
+    lines = [{"id": "1", "type": "Hosting", "relid": relid, "amount": "1.00"} for relid in ("50", "51")]
+    await feed([change("whmcs", "invoice", "77", {**INVOICE, "items": lines}, owner_id="1001")])
+    await store.pool.execute(
+        "UPDATE read_model.timeline_invoices SET document = convert_to(((convert_from(document, 'UTF8')::jsonb - "
+        "'billed_ids') || '{\"subscription_ids\": [\"50\", \"51\"]}')::text, 'UTF8')"
+    )
+    entries = said(await timeline.list_timeline(store, account, Page(100), lambda after: after))["items"]
+    assert {tuple(each["subscription_ids"]) for each in entries if each["invoice_id"] == "77"} == {("50",)}
+
+
 async def test_nobody_sees_the_charges_of_another(store: Store, account: UUID) -> None:
     with pytest.raises(NotReady):
         await listed(store, uuid4())

@@ -6,8 +6,7 @@ from app.commands.fulfilment import billing_account
 from app.commands.fulfilment.agreed_terms import AgreedPrices, agreed_terms
 from app.commands.fulfilment.obstacles import obstacle
 from app.commands.fulfilment.order_rules import broken_rule
-from app.commands.fulfilment.undo import FORMER_ORDERS
-from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
+from app.commands.fulfilment.work import FORMER_ORDERS, NOTHING_DONE, Fail, Next, Outcome, Pause, Wait, Work, stamp
 from app.errors import UpstreamRejected
 from app.intake.billing_cycles import cycle_of
 from app.intake.words import folded

@@ -10,6 +10,7 @@ from app.audit import Operator, audit
 from app.clock import now
 from app.commands.execution.context import Context, StaffCommand
 from app.commands.fulfilment import overview, reports, undo
+from app.commands.fulfilment.line_end import LINE_TO_CANCEL
 from app.commands.fulfilment.overview import FulfilmentDetail
 from app.errors import Conflict, UpstreamNotFound
 from app.integrations.salesforce import activation
@@ -30,6 +31,12 @@ WHERE order_id = $1 AND state IN ('paused', 'failed') RETURNING step
 _SKIP_PROVISION = """
 UPDATE portal.provision_steps SET state = 'skipped', updated_at = now()
 WHERE order_id = $1 AND state IN ('paused', 'failed') RETURNING step
+"""
+_HANDED_OVER = """
+UPDATE portal.fulfilments SET state = 'running', attempt = 0, next_attempt_at = now(), error_code = NULL,
+    error_message = NULL, updated_at = now(),
+    facts = facts || jsonb_build_object('withdrawn', true, 'cancelled_because', $2::text)
+WHERE order_id = $1
 """
 _CANCELLED = """
 UPDATE portal.fulfilments SET state = 'cancelled', error_code = 'CANCELLED_BY_STAFF', error_message = $2,
@@ -80,11 +87,15 @@ async def skip(ctx: Context, operator: Operator, order_id: str, reason: str) -> 
 
 
 async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -> FulfilmentDetail:
-    """Undo what was done and report the cancellation to Salesforce. Safe to repeat.
+    """Report the cancellation to Salesforce and undo what was done. Safe to repeat.
+
+    A worker undoes what takes minutes: a line that was requested from Freebit, and a write that may still be running.
+    The order is `running` until then. Where staff must cancel the line (`LINE_TO_CANCEL`), cancelling the order says
+    that they have.
 
     Raises:
         NotFound: `no_fulfilment`.
-        Conflict: `fulfilment_over`, `fulfilment_past_cancelling`, `fulfilment_busy`.
+        Conflict: `fulfilment_over`, `fulfilment_busy`.
         UpstreamError: repeat the request; what was undone stays undone.
     """
     await overview.one(ctx.pool, order_id)
@@ -95,23 +106,21 @@ async def cancel(ctx: Context, operator: Operator, order_id: str, reason: str) -
         record = await overview.one(ctx.pool, order_id)
         if record.fulfilment.state == "cancelled":
             return record
-        _refuse_too_late(record)
-        await undo.undo(ctx, order_id, record.fulfilment.account_id, record.facts)
+        if record.fulfilment.state == "done":
+            raise Conflict("This order is activated. Cancel the service instead.", code="fulfilment_over")
+        is_later = _is_for_worker(record)
+        if not is_later:
+            await undo.undo(ctx, order_id, record.fulfilment.account_id, record.facts)
         await _report_cancellation(ctx, order_id, reason)
         async with ctx.pool.acquire() as connection, connection.transaction():
-            await connection.execute(_CANCELLED, order_id, reason)
+            await connection.execute(_HANDED_OVER if is_later else _CANCELLED, order_id, reason)
             await audit(connection, operator, "fulfilment.cancel", [order_id], reason=reason)
     return await overview.one(ctx.pool, order_id)
 
 
-def _refuse_too_late(record: FulfilmentDetail) -> None:
-    if record.fulfilment.state == "done":
-        raise Conflict("This order is activated. Cancel the service instead.", code="fulfilment_over")
-    if record.facts.get("sim_asked_at"):
-        sentence = (
-            "Freebit was asked for this order's line. Cancel it there, then close the order in Salesforce by hand."
-        )
-        raise Conflict(sentence, code="fulfilment_past_cancelling")
+def _is_for_worker(record: FulfilmentDetail) -> bool:
+    has_line = bool(record.facts.get("sim_asked_at")) and record.fulfilment.error_code != LINE_TO_CANCEL
+    return has_line or undo.unsettled_seconds(record.facts) > 0
 
 
 async def _report_cancellation(ctx: Context, order_id: str, reason: str) -> None:

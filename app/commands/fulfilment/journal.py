@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, StopCode, Undone, Wait
+from app.commands.fulfilment.work import Anew, Fail, Job, Next, OrderOutcome, Pause, Retry, StopCode, Undone, Wait
 from app.db import row
 
 FIRST_STEP = "check_payment"
@@ -27,7 +27,8 @@ WITH step AS (
 )
 UPDATE portal.fulfilments SET state = $6, step = $7, attempt = $8, error_code = $9,
     error_message = CASE WHEN $9 = error_code THEN coalesce($10, error_message) ELSE $10 END,
-    next_attempt_at = now() + $11 * interval '1 second', facts = facts || $12, updated_at = now(),
+    next_attempt_at = now() + $11 * interval '1 second',
+    facts = CASE WHEN $13 THEN '{}' ELSE facts END || $12, updated_at = now(),
     finished_at = CASE WHEN $6 IN ('done', 'failed', 'cancelled') THEN now() END
 WHERE order_id = $1 AND step = $2 AND attempt = $3
 """
@@ -85,7 +86,7 @@ async def begin(pool: asyncpg.Pool, order_id: str) -> Job | None:
     return await row(pool, Job, _BEGIN, order_id)
 
 
-async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str | None) -> None:
+async def settle(pool: asyncpg.Pool, job: Job, outcome: OrderOutcome, next_step: str | None) -> None:
     """Record the outcome of a try and the order's next position; `next_step` is None after the last step."""
     position, detail = _position(job, outcome, next_step), msgspec.structs.asdict(outcome)
     await pool.execute(
@@ -101,11 +102,12 @@ async def settle(pool: asyncpg.Pool, job: Job, outcome: Outcome, next_step: str 
         position.code,
         position.message,
         position.seconds,
-        outcome.facts if isinstance(outcome, Next) else {},
+        outcome.facts if isinstance(outcome, Next | Anew) else {},
+        isinstance(outcome, Anew),
     )
 
 
-def _position(job: Job, outcome: Outcome, next_step: str | None) -> Position:
+def _position(job: Job, outcome: OrderOutcome, next_step: str | None) -> Position:
     match outcome:
         case Next():
             return Position(state="running" if next_step else "done", step=next_step or job.step)
@@ -124,5 +126,7 @@ def _position(job: Job, outcome: Outcome, next_step: str | None) -> Position:
             return Position(
                 state="failed", step=job.step, attempt=job.attempt, code=outcome.code, message=outcome.message
             )
+        case Anew():
+            return Position(state="running", step=FIRST_STEP)
         case Undone():
             return Position(state="cancelled", step=job.step, code=outcome.code, message=outcome.message)

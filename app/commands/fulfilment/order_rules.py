@@ -3,7 +3,7 @@
 They are the rules of the account catalog and of `POST /api/orders`, under the same codes in capitals. An order that
 breaks one pauses before WHMCS is touched, and continues by itself once the order or the account is corrected.
 
-Reads: what the account's standing reads, read_model.catalog.
+Reads: what the account's standing and `is_domain_elsewhere` read, read_model.catalog.
 """
 
 import re
@@ -12,9 +12,11 @@ from datetime import date
 from itertools import chain
 from zoneinfo import ZoneInfo
 
+from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from app.clock import now
+from app.commands.fulfilment.hosting import is_domain_elsewhere
 from app.commands.fulfilment.work import Pause, Work
 from app.errors import Advice, Violation
 from app.intake.words import folded
@@ -51,6 +53,7 @@ CODES: dict[str, PauseCode] = {
     "domain_required": "DOMAIN_REQUIRED",
     "domain_invalid": "DOMAIN_INVALID",
     "domain_taken": "DOMAIN_TAKEN",
+    "domain_unavailable": "DOMAIN_UNAVAILABLE",
     "eid_required": "EID_REQUIRED",
     "mnp_details_required": "MNP_DETAILS_REQUIRED",
 }
@@ -63,6 +66,14 @@ CLASSES = {"add-on": "add_on"}
 ADVICE = "Correct the order or the account; activation then goes on. As the customer is told: "
 
 
+class OrderFacts(Struct, frozen=True):
+    """What the rules of one order depend on, beside the account's standing."""
+
+    vpn_regions: frozenset[str]
+    today: date
+    is_domain_elsewhere: bool
+
+
 async def broken_rule(work: Work) -> Pause | None:
     """Return the pause for the first rule that the order breaks; None once WHMCS was asked to bill it."""
     if work.job.facts.get("add_order_sent_at") or work.job.facts.get("whmcs_order_id"):
@@ -72,9 +83,8 @@ async def broken_rule(work: Work) -> Pause | None:
         return several
     standing = await _standing(work)
     today = now().astimezone(ZoneInfo(work.ctx.settings.whmcs_time_zone)).date()
-    broken: Iterator[Advice | Violation] = chain(
-        _of_account(order, standing), _of_basket(order, standing, await vpn_regions(pool), today)
-    )
+    known = OrderFacts(await vpn_regions(pool), today, await is_domain_elsewhere(work))
+    broken: Iterator[Advice | Violation] = chain(_of_account(order, standing), _of_basket(order, standing, known))
     found = next(broken, None)
     return Pause(CODES[found.code], ADVICE + found.message) if found else None
 
@@ -107,17 +117,17 @@ def _of_account(order: LiveOrder, standing: Standing) -> Iterator[Advice]:
             yield from refusals(item, standing, address)
 
 
-def _of_basket(order: LiveOrder, standing: Standing, regions: frozenset[str], today: date) -> Iterator[Violation]:
+def _of_basket(order: LiveOrder, standing: Standing, known: OrderFacts) -> Iterator[Violation]:
     items = [_item(line) for line in order.lines]
     categories = {item.category for item in items}
     yield from misfits(items)
-    yield from wrong_region(items, order.region.strip() or None, regions)
+    yield from wrong_region(items, order.region.strip() or None, known.vpn_regions)
     if "hosting" in categories:
-        yield from wrong_domain(order.domain, standing.hosted_domains)
+        yield from wrong_domain(order.domain, standing.hosted_domains, elsewhere=known.is_domain_elsewhere)
     if "sim" in categories and folded(order.sim_type) == folded(ESIM):
         yield from wrong_eid(order.eid)
     if "sim" in categories and order.porting:
-        yield from wrong_transfer(asdict(order.porting), today)
+        yield from wrong_transfer(asdict(order.porting), known.today)
 
 
 def _item(line: FulfilmentLine) -> Item:

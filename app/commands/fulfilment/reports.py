@@ -14,9 +14,10 @@ from msgspec import structs
 
 from app.clock import now
 from app.commands.execution.context import Context
-from app.commands.fulfilment.work import Fail, Job, Next, Outcome, Pause, Retry, Undone, Wait, Work
+from app.commands.fulfilment.work import Fail, Job, Next, OrderOutcome, Pause, Retry, Undone, Wait, Work
 from app.errors import UpstreamError, UpstreamNotFound
 from app.ingest.refetch.owners import whmcs_hint
+from app.intake.words import folded
 from app.integrations.salesforce import activation, records
 
 AGAIN_SECONDS = 30.0
@@ -63,7 +64,7 @@ async def take_up(work: Work) -> None:
     work.reported_code = None
 
 
-async def report(ctx: Context, job: Job, work: Work | None, outcome: Outcome) -> Outcome:
+async def report(ctx: Context, job: Job, work: Work | None, outcome: OrderOutcome) -> OrderOutcome:
     """Write on the order why it stops, once, or that it goes on. If that fails, repeat the step instead."""
     order_id, before = job.order_id, work.reported_code if work else job.error_code
     try:
@@ -80,7 +81,7 @@ async def report(ctx: Context, job: Job, work: Work | None, outcome: Outcome) ->
 
 
 async def _stop(ctx: Context, work: Work | None, order_id: str, outcome: Pause | Fail | Undone) -> None:
-    failed = not isinstance(outcome, Pause)
+    failed = not isinstance(outcome, Pause) or outcome.for_staff
     await submit(
         ctx,
         activation.report_error(ctx.salesforce, order_id, outcome.code, outcome.message, at=now(), failed=failed),
@@ -90,9 +91,11 @@ async def _stop(ctx: Context, work: Work | None, order_id: str, outcome: Pause |
         await ctx.inbox.submit([whmcs_hint(name, work.whmcs_client_id, reason) for name in learned])
 
 
-def _goes_on(work: Work | None, before: str | None, outcome: Outcome) -> bool:
+def _goes_on(work: Work | None, before: str | None, outcome: OrderOutcome) -> bool:
     """Return true if the order has a code that no longer holds. The first steps and the last set the status
-    themselves."""
+    themselves, and an order that staff ended does not go on."""
     if work is None or before is None or work.job.step in (*BEFORE_ANY_EFFECT, "complete"):
+        return False
+    if folded(work.order.status) in activation.WITHDRAWN:
         return False
     return isinstance(outcome, Next) or (isinstance(outcome, Wait) and not outcome.unsure)

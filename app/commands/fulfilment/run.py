@@ -18,6 +18,7 @@ from app.commands.fulfilment.work import (
     UNAVAILABLE,
     Fail,
     Job,
+    OrderOutcome,
     Outcome,
     Pause,
     Retry,
@@ -73,7 +74,7 @@ async def run(ctx: Context, order_id: str) -> None:
             await provision.run(ctx, order_id, mine.prove)
 
 
-async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, Work | None]:
+async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[OrderOutcome, Work | None]:
     """Try the job's step. The order is read once per run and passed on to the next step."""
     try:
         work = await _work(ctx, job, work)
@@ -91,10 +92,12 @@ async def _attempt(ctx: Context, job: Job, work: Work | None) -> tuple[Outcome, 
         return Fail("INTERNAL_ERROR", "The portal could not carry out this step; its log says why."), work
 
 
-async def _step(work: Work) -> Outcome:
+async def _step(work: Work) -> OrderOutcome:
     """Carry out the step, unless staff ended the order or took its approval back."""
     if folded(work.order.status) in activation.WITHDRAWN:
         return await undo.withdraw(work)
+    if work.job.facts.get(undo.BEGUN):
+        return await undo.begin_anew(work)
     if work.job.step in reports.BEFORE_ANY_EFFECT and work.order.status not in activation.APPROVED:
         return Fail(journal.NOT_APPROVED, f"The order is {work.order.status}.")
     if work.job.facts.get("withdrawn"):

@@ -44,15 +44,17 @@ async def _request_line(work: Work, plan: FulfilmentLine) -> Outcome:
     number = await _number(work, is_esim=is_esim)
     if number is None and not is_esim:
         return Pause("SIM_NOT_ASSIGNED", "Assign a SIM of the inventory to this order; activation then goes on.")
-    if number and (line := await work.ctx.freebit.detail(number)) and line.eid in ("", order.eid):
+    line = await work.ctx.freebit.detail(number) if number else None
+    if number and line and line.state != "cancelled" and line.eid in ("", order.eid):
         return await _accepted(work, number)
     if by_hand := _by_hand(work, number, is_esim=is_esim) or _unanswered(work, number):
         return by_hand
-    await work.remember(sim_asked_at=stamp())
+    requested = work.job.facts.get("sim_requested")
+    await work.remember(sim_asked_at=stamp(), sim_requested=True)
     try:
         given = await _send(work, plan, number)
     except NOTHING_DONE:
-        await work.remember(sim_asked_at=None)
+        await work.remember(sim_asked_at=None, sim_requested=requested)
         raise
     if given is None:
         await work.remember(sim_nameless=True)
@@ -114,7 +116,7 @@ async def _send(work: Work, plan: FulfilmentLine, number: str | None) -> str | N
 
 
 async def _accepted(work: Work, number: str) -> Outcome:
-    asked_at = work.job.facts.get("sim_asked_at") or stamp()  # from here on it cannot be undone
+    asked_at = work.job.facts.get("sim_asked_at") or stamp()  # from here on there is a line to end
     await work.remember(sim_account=number, sim_accepted_at=stamp(), sim_asked_at=asked_at)
     return Wait(work.ctx.settings.freebit_poll_seconds)
 

@@ -15,6 +15,8 @@ from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from app.readmodels.ordering.order_life import PauseCode
 from app.readmodels.services import CLASSES, PLAN
 
+FORMER_ORDERS = "former_whmcs_orders"
+"""Fact: WHMCS orders of earlier attempts that were undone. They are not found again."""
 TRIES = 3
 FIRST_RETRY_SECONDS = 5.0
 NOTHING_DONE = (UpstreamUnavailable, UpstreamRejected, UpstreamAuthFailed)
@@ -126,11 +128,13 @@ class Retry(Struct, frozen=True):
 
 
 class Pause(Struct, frozen=True):
-    """The order waits for a cause to end: retried every so many seconds, or when it is resumed."""
+    """The order waits for a cause to end: retried every so many seconds, or when it is resumed. `for_staff`: only they
+    can end it."""
 
     code: StopCode
     message: str
     seconds: float = 120.0
+    for_staff: bool = False
 
 
 class Fail(Struct, frozen=True):
@@ -147,7 +151,15 @@ class Undone(Struct, frozen=True):
     message: str
 
 
+class Anew(Struct, frozen=True):
+    """Staff want the order after all: what had been done is undone, and it begins again with these facts."""
+
+    facts: dict[str, Any]
+
+
 Outcome = Next | Wait | Retry | Pause | Fail | Undone
+OrderOutcome = Outcome | Anew
+"""The outcome of a step of an order that staff may end and want again."""
 
 
 def again(attempt: int, reason: str) -> Retry:

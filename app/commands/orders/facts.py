@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -24,6 +25,7 @@ from app.integrations.whmcs.promotions import Promotion, promotion
 from app.ordering.standing import Standing
 from app.postal import Address
 from app.readmodels.ordering.account_standing import complete, standing_of, vpn_regions
+from app.readmodels.ordering.domains import is_hosted_elsewhere
 from app.readmodels.ordering.order_life import OPEN
 from app.readmodels.pricing.prices import BilledPrice, BookPrice, billed_price, currency_code, own_prices, tax_treatment
 from app.readmodels.pricing.tax import UNKNOWN, tax_for, tax_rates
@@ -86,11 +88,12 @@ class Facts(Standing, frozen=True, kw_only=True):
     """The input of the order rules: the account's standing, with whatever was too old read from WHMCS.
 
     `products` holds the products of the basket that the portal shows, by SKU. `terms`: the currency and tax of this
-    account.
+    account. `is_domain_elsewhere`: the basket's domain is in use, and not by a service of this account.
     """
 
     products: dict[str, OrderableProduct]
     vpn_regions: frozenset[str] = frozenset()
+    is_domain_elsewhere: bool = False
     promotion: Promotion | None = None
     promotion_history: PromotionHistory | None = None
     today: date
@@ -121,6 +124,7 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         **known,
         products=await billed_products(ctx.pool, products, client.terms.currency),
         vpn_regions=await vpn_regions(ctx.pool),
+        is_domain_elsewhere=await _is_elsewhere(ctx.pool, account_id, basket),
         promotion=given,
         promotion_history=await history_for(ctx, actor, given, OPEN, services_known=standing.services_known)
         if given
@@ -128,6 +132,11 @@ async def facts_for(ctx: Context, actor: Actor, basket: Basket) -> Facts:
         today=datetime.now(ZoneInfo(ctx.settings.whmcs_time_zone)).date(),
         terms=client.terms,
     )
+
+
+async def _is_elsewhere(db: Db, account_id: UUID, basket: Basket) -> bool:
+    domain = basket.configuration.domain
+    return bool(domain) and await is_hosted_elsewhere(db, account_id, domain or "")
 
 
 async def billed_products(

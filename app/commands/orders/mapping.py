@@ -10,7 +10,7 @@ from app.commands.orders.basket import Basket, Configuration, NumberTransfer
 from app.commands.orders.facts import OrderableProduct
 from app.inputs.domain import ascii_form
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
-from app.postal import Address
+from app.postal import Address, same_address
 
 TYPES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Hosting"}
 """Catalog category → Order_Type__c. An order with an Internet line is an Internet order, whatever else it has."""
@@ -95,6 +95,11 @@ def ordered_address(basket: Basket) -> Address | None:
     if basket.address is None:
         return None
     return postal_addresses.checked(convert(basket.address, Address, from_attributes=True), within="address.")
+
+
+def is_changed(address: Address, on_file: Address | None) -> bool:
+    """Return whether an order is for another address than the one on file."""
+    return on_file is None or not same_address(address, on_file)
 
 
 def snapshot(address: Address) -> Snapshot:

@@ -14,7 +14,7 @@ from app.commands.execution.context import Actor
 from app.commands.execution.pending_write import write_of
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct
-from app.commands.orders.mapping import ordered_address
+from app.commands.orders.mapping import is_changed, ordered_address, snapshot
 from app.ingest.inbox.pending import Pending
 from app.money import Money, money
 from app.readmodels.documents import with_members
@@ -30,7 +30,7 @@ def pending_order(write: Pending, order_id: str, basket: Basket, facts: Facts) -
     """Complete the write with the order that was just placed, with the prices that were agreed."""
     at, words = now(), STATES[STATUS]
     chosen = [facts.products[item.sku] for item in basket.items if item.sku in facts.products]
-    address = msgspec.to_builtins(ordered_address(basket) or facts.address)
+    address = ordered_address(basket) or facts.address
     order = Order(
         order_id=order_id,
         order_number=None,
@@ -47,13 +47,8 @@ def pending_order(write: Pending, order_id: str, basket: Basket, facts: Facts) -
         billing_currency=facts.terms.currency,
         tax=facts.terms.tax.word,
         items=[_item(product) for product in chosen],
-        address={
-            "street": " ".join(filter(None, (address.get("address1"), address.get("address2")))),
-            **{name: address.get(name) for name in ("city", "state", "postcode", "country")},
-        }
-        if address
-        else {},
-        address_changed=False,
+        address=structs.asdict(snapshot(address)) if address else {},
+        address_changed=address is not None and is_changed(address, facts.address),
         promo_code=basket.promo_code,
         timeline=[TimelineEntry(STATUS, words.text, at)],
     )

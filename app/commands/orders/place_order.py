@@ -10,9 +10,8 @@ Writes: Salesforce Order, OrderItem.
 
 import asyncio
 import hashlib
-import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import structlog
 from msgspec import Struct
@@ -24,7 +23,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.orders.agreed_terms import agreed_products, new_items, with_agreed
 from app.commands.orders.basket import Basket
 from app.commands.orders.facts import Facts, OrderableProduct, facts_for
-from app.commands.orders.mapping import choices, order_type, ordered_address, porting, snapshot
+from app.commands.orders.mapping import choices, is_changed, order_type, ordered_address, porting, snapshot
 from app.commands.orders.pending import order_write, pending_order
 from app.commands.orders.rules import violations
 from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamError, UpstreamRejected, Violation
@@ -160,7 +159,7 @@ def _new_order(
         effective_on=facts.today,
         order_type=order_type(agreed),
         address=snapshot(address),
-        address_changed=facts.address is None or _normal(address) != _normal(facts.address),
+        address_changed=is_changed(address, facts.address),
         choices=replace(choices(basket.configuration, agreed), promo_code=basket.promo_code),
         porting=porting(basket.configuration.mnp),
         instant=all(product.instant for product in agreed),
@@ -168,12 +167,6 @@ def _new_order(
         tax_included=facts.terms.tax.included,
         items=new_items(agreed, prices, ctx.settings.salesforce_currency),
     )
-
-
-def _normal(address: Any) -> tuple[str, ...]:
-    """Normalise an address for comparison: width, case and spacing do not matter."""
-    values = (getattr(address, name) for name in ("address1", "address2", "city", "state", "postcode", "country"))
-    return tuple("".join(unicodedata.normalize("NFKC", value).casefold().split()).replace("-", "") for value in values)
 
 
 async def _create(ctx: Context, key: str, new: orders.NewOrder) -> str:

@@ -98,9 +98,10 @@ def _transfer(mnp: NumberTransfer, facts: Facts) -> Iterator[Violation]:
 
 
 def hosting(basket: Basket, facts: Facts) -> Iterator[Violation]:
-    """Hosting requires a main domain that can be registered, and that the account does not host already."""
+    """Hosting requires a main domain that can be registered, and that nobody hosts already."""
     if _of(basket, facts, "hosting"):
-        yield from wrong_domain(basket.configuration.domain, facts.hosted_domains)
+        elsewhere = facts.is_domain_elsewhere
+        yield from wrong_domain(basket.configuration.domain, facts.hosted_domains, elsewhere=elsewhere)
 
 
 def address(basket: Basket, facts: Facts) -> Iterator[Violation]:

@@ -58,6 +58,11 @@ class WhmClient:
         search = {"searchtype": "user", "search": username, "searchmethod": "exact"}
         return records.named(username, await self._call("listaccts", search, write=False))
 
+    async def hosting(self, domain: str) -> HostingAccount | None:
+        """Find the account whose main domain this is, spelled as DNS does; None if the token sees none."""
+        search = {"searchtype": "domain", "search": domain, "searchmethod": "exact"}
+        return records.hosting(domain, await self._call("listaccts", search, write=False))
+
     async def summary(self, username: str) -> HostingAccount | None:
         """Read the account with its usage; None if there is none."""
         try:

@@ -52,6 +52,21 @@ def named(username: str, data: Mapping[str, Any]) -> HostingAccount | None:
     return None if found is None else account(username, found)
 
 
+def hosting(domain: str, data: Mapping[str, Any]) -> HostingAccount | None:
+    """Find the row of exactly this main domain: a search may return more.
+
+    Raises:
+        UpstreamMalformed: there is no list, or a row lacks its domain, which may be this one.
+    """
+    for row in rows(data):
+        named = scalar(row.get("domain")).strip().lower() if isinstance(row, Mapping) else ""
+        if not named:
+            raise UpstreamMalformed(WHM, "acct", "an account without a domain")
+        if named == domain:
+            return account(scalar(row.get("user")).strip(), row)
+    return None
+
+
 def account(username: str, row: Mapping[str, Any]) -> HostingAccount:
     """Parse one row."""
     fields = Fields(WHM, "account", username, row)

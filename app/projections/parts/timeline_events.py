@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from app.events import Record
 from app.projections.projector import Group
-from app.readmodels.timeline import Area, Entry
+from app.readmodels.timeline import Area, StoredEntry
 
 NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
 """The namespace of entry ids. Never change it: every notification would be unread again."""
@@ -37,12 +37,13 @@ class TimelineEvent(Struct, frozen=True, kw_only=True):
 
 
 class EventSubject(Struct, frozen=True, kw_only=True):
-    """The subject of a record's events: the ids that entries link to."""
+    """The subject of a record's events: the ids that entries link to; `billed_ids` as `StoredEntry` has them."""
 
     area: Area
     order_id: str | None = None
     invoice_id: str | None = None
     subscription_ids: Sequence[str] = ()
+    billed_ids: Sequence[str] = ()
     case_id: str | None = None
 
 
@@ -83,8 +84,8 @@ def entry_id(of: str) -> str:
     return f"{name[:8]}-{name[8:12]}-5{name[13:16]}-{variant}{name[17:20]}-{name[20:32]}"
 
 
-def _entry(number: str, at: datetime, subject: EventSubject, event: TimelineEvent) -> Entry:
-    return Entry(
+def _entry(number: str, at: datetime, subject: EventSubject, event: TimelineEvent) -> StoredEntry:
+    return StoredEntry(
         entry_id=number,
         at=at,
         area=subject.area,
@@ -95,6 +96,7 @@ def _entry(number: str, at: datetime, subject: EventSubject, event: TimelineEven
         invoice_id=subject.invoice_id,
         subscription_ids=list(subject.subscription_ids),
         case_id=subject.case_id,
+        billed_ids=list(subject.billed_ids),
     )
 
 

@@ -91,6 +91,7 @@ PauseCode = Literal[
     "DOMAIN_REQUIRED",
     "DOMAIN_INVALID",
     "DOMAIN_TAKEN",
+    "DOMAIN_UNAVAILABLE",
     "EID_REQUIRED",
     "MNP_DETAILS_REQUIRED",
     "PRODUCT_NOT_MAPPED",
@@ -172,6 +173,13 @@ _DOMAIN_TAKEN = PauseReason(
     "Activation is paused because you already host this domain with us. Please contact support to choose another one.",
     "contact_support",
 )
+_DOMAIN_UNAVAILABLE = PauseReason(
+    "paused",
+    "domain_unavailable",
+    "Activation is paused because this domain cannot be used for web hosting with us. Please contact support to choose "
+    "another one.",
+    "contact_support",
+)
 _EID = PauseReason(
     "paused",
     "eid_missing",
@@ -243,6 +251,7 @@ PAUSES: dict[PauseCode, PauseReason] = {
     "DOMAIN_REQUIRED": _DETAIL,
     "DOMAIN_INVALID": _DETAIL,
     "DOMAIN_TAKEN": _DOMAIN_TAKEN,
+    "DOMAIN_UNAVAILABLE": _DOMAIN_UNAVAILABLE,
     "EID_REQUIRED": _EID,
     "MNP_DETAILS_REQUIRED": _TRANSFER,
     "PRODUCT_NOT_MAPPED": CHECKED_BY_STAFF,

@@ -66,16 +66,6 @@ async def test_a_fulfilment(desk: Any) -> None:
     assert await told(desk, ("fulfilment", order_id), lambda: cancelling) == "fulfilment_busy"
 
 
-async def test_a_fulfilment_that_has_asked_freebit_is_past_cancelling(desk: Any) -> None:
-    order_id = await desk.ordered("vpn", await desk.customer())
-    await desk.pool.execute(
-        'UPDATE portal.fulfilments SET facts = facts || \'{"sim_asked_at": "2026-01-01T00:00:00+00:00"}\''
-    )
-    with pytest.raises(Conflict) as refused:
-        await decide.cancel(desk.context, AYA, order_id, "too late")
-    assert refused.value.code == "fulfilment_past_cancelling"
-
-
 async def test_a_sign_up(desk: Any) -> None:
     person = desk.sandbox.customer(with_whmcs=False)
     signing = complete_sign_up(desk.context, ANYBODY, await proof_of(desk.context, desk.sandbox, person))

@@ -101,7 +101,7 @@ async def test_a_cancelled_order_leaves_nothing_in_billing(desk: Any, operation:
     await desk.sandbox.fault("whmcs", "status", operation=operation, status=500, count=None)
     await desk.fulfil(order_id)
     await desk.sandbox.clear_faults()
-    desk.let_in()
+    await desk.hurry(order_id)  # no write can be running any more
     story = await decide.cancel(desk.context, AYA, order_id, "the customer called")
     assert story.fulfilment.state == "cancelled"
     assert set(await billed(desk, actor, order_id)) <= {"Cancelled"}
@@ -120,26 +120,45 @@ async def test_a_hosting_account_made_for_the_order_is_removed(desk: Any) -> Non
     story = await overview.one(desk.pool, order_id)
     name = story.facts["hosting_username"]
     assert await desk.context.whm.account(name) is not None
+    await desk.hurry(order_id)
     cancelled = await decide.cancel(desk.context, AYA, order_id, "wrong package")
     assert await desk.context.whm.account(name) is None
-    undone = [each.step for each in cancelled.tried if each.outcome == "undone"]
-    assert undone == ["hosting", "whmcs_order"]
+    undone = {each.step for each in cancelled.tried if each.outcome == "undone"}
+    assert undone == {"hosting", "whmcs_order"}
     services = (await desk.sandbox.control.get("/whmcs/services", params={"clientid": actor.whmcs_client_id})).json()
     made = [each for each in services["records"] if each["id"] in story.facts["service_ids"]]
     assert {each["status"] for each in made} == {"Cancelled"}
 
 
-async def test_once_freebit_was_asked_staff_must_look_there(desk: Any) -> None:
+async def test_a_line_that_was_requested_is_ended_by_the_worker(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await desk.ordered("sim", actor)
-    await desk.sandbox.fault("freebit", "timeout_after_write", count=1)
-    await desk.fulfil(order_id)
-    story = await overview.one(desk.pool, order_id)
-    if not story.facts.get("sim_asked_at"):
-        pytest.fail(f"the order did not come to Freebit: {story}")
-    with pytest.raises(Conflict) as refused:
-        await decide.cancel(desk.context, AYA, order_id, "too late")
-    assert refused.value.code in ("fulfilment_past_cancelling", "fulfilment_over")
+    await fulfilment.run(desk.context, order_id)
+    assert (await overview.one(desk.pool, order_id)).facts["sim_account"]
+    story = await decide.cancel(desk.context, AYA, order_id, "the customer called")
+    assert (story.fulfilment.state, (await salesforce_order(desk, order_id))["Status"]) == ("running", "Cancelled")
+    assert await desk.fulfil(order_id) == "cancelled"
+    held = await salesforce_order(desk, order_id)
+    assert held["Activation_Error_Code__c"] == "CANCELLED_BY_STAFF"
+    assert held["Activation_Error_Message__c"].startswith("the customer called Undone: WHMCS order ")
+    assert await billed(desk, actor, order_id) == ["Active"]
+    [line] = (await desk.sandbox.control.get("/freebit/lines")).json()["records"][:1]
+    assert line["state"] == "cancelled"
+
+
+@pytest.mark.parametrize("after_write", [True, False])
+async def test_a_write_that_may_still_be_running_is_waited_for(desk: Any, after_write: bool) -> None:
+    """AddOrder was not answered: WHMCS may be about to have the order, which nobody would cancel."""
+    actor = await desk.customer()
+    order_id = await desk.ordered("vpn", actor)
+    await desk.sandbox.fault("whmcs", "timeout_after_write" if after_write else "timeout", operation="AddOrder")
+    await fulfilment.run(desk.context, order_id)
+    assert (await decide.cancel(desk.context, AYA, order_id, "early")).fulfilment.state == "running"
+    await fulfilment.run(desk.context, order_id)
+    assert (await state_of(desk, order_id))[0] == "running", "its absence proves nothing yet"
+    await desk.hurry(order_id)
+    assert await desk.fulfil(order_id) == "cancelled"
+    assert set(await billed(desk, actor, order_id)) == ({"Cancelled"} if after_write else set())
 
 
 async def test_a_cancellation_that_was_stopped_goes_on(desk: Any) -> None:

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from app.commands import fulfilment
-from app.commands.fulfilment import overview
 
 
 async def edited(desk: Any, order_id: str, **fields: Any) -> None:
@@ -191,19 +190,25 @@ async def test_an_order_that_staff_cancel_in_salesforce_is_undone(desk: Any, cat
     assert (await desk.journal(order_id))["state"] == "cancelled"
 
 
-async def test_a_line_that_was_requested_is_left_to_staff_once(desk: Any) -> None:
+async def test_what_billing_refuses_to_undo_is_looked_at_again(desk: Any) -> None:
+    """Such as an order with a payment. Staff do it there, and the portal closes the order."""
     actor = await desk.customer()
-    order_id = await desk.ordered("sim", actor)
-    await desk.sandbox.fault("freebit", "timeout_after_write", operation="mvno/esim/addAcnt", count=1)
+    order_id = await desk.ordered("vpn", actor)
+    await desk.sandbox.fault("whmcs", "status", operation="AcceptOrder", status=500, count=None)
     await desk.fulfil(order_id)
+    await desk.sandbox.clear_faults()
+    refusal = {"find": "success", "replace": "error", "operation": "CancelOrder", "count": 1}
+    await desk.sandbox.fault("whmcs", "rewrite", **refusal)
     await edited(desk, order_id, Status="Cancelled")
-    assert await desk.fulfil(order_id) == "failed"
-    story = (await overview.one(desk.pool, order_id)).fulfilment
-    assert story.error_code == "LINE_TO_CANCEL"
-    await desk.settle()
-    assert (await shown(desk, order_id))["status"] == "cancelled"
-    await fulfilment.take_up(desk.pool)
-    assert await fulfilment.due(desk.pool) == []
+    await desk.hurry(order_id)
+    assert await desk.fulfil(order_id) == "paused"
+    held = await order_in_salesforce(desk, order_id)
+    assert (held["Status"], held["Activation_Error_Code__c"]) == ("Cancelled", "WHMCS_REJECTED")
+    assert "Undoing was refused: CancelOrder" in held["Activation_Error_Message__c"]
+    await desk.hurry(order_id)
+    assert await desk.fulfil(order_id) == "cancelled", "WHMCS has cancelled it meanwhile"
+    await edited(desk, order_id, Status="Approved")
+    assert await desk.fulfil(order_id) == "done", "its order in WHMCS is not taken for the new one"
 
 
 async def test_a_cancelled_order_that_is_approved_again_begins_anew(desk: Any) -> None:

@@ -96,6 +96,39 @@ async def test_the_same_address_in_other_spelling_is_not_a_change(desk: Any) -> 
     assert order["Address_Changed__c"] is False
 
 
+@pytest.mark.parametrize(
+    ("spelling", "is_changed"),
+    [
+        ({"state": "東京都", "address1": "１−２−３　nishi"}, False),
+        ({"address1": "1-2-3 Nishi 101", "address2": ""}, False),
+        ({"address1": "12-3 Nishi"}, True),
+        ({"address1": "1-23 Nishi"}, True),
+    ],
+)
+async def test_staff_and_eligibility_agree_whether_it_is_the_address_on_file(
+    desk: Any, spelling: dict[str, str], is_changed: bool
+) -> None:
+    home = {"address1": "1-2-3 Nishi", "address2": "101", "city": "Shinjuku-ku", "state": "Tokyo"}
+    home |= {"postcode": "160-0022", "country": "JP"}
+    actor = await desk.customer(internet="Home 1G")
+    await desk.resources.whmcs.update_client(actor.whmcs_client_id, home)
+    await desk.resources.inbox.submit([desk.whmcs_news("client", actor.whmcs_client_id)])
+    await desk.settle()
+    basket = await desk.basket("internet", address=home | spelling)
+    refused = {each.code for each in (await check_order(desk.context, actor, basket)).result.violations}
+    assert refused == ({"not_eligible"} if is_changed else set())
+
+    done = await place_order(desk.context, actor, await desk.basket("vpn", address=home | spelling))
+    which = "SELECT document FROM read_model.{} WHERE {} = $1"
+    pending = await desk.pool.fetchval(which.format("pending", "item_id"), done.result.order_id)
+    await desk.settle()
+    kept = await desk.pool.fetchval(which.format("orders", "order_id"), done.result.order_id)
+    for name in ("address", "address_changed"):
+        assert msgspec.json.decode(pending)[name] == msgspec.json.decode(kept)[name]
+    [order] = await desk.salesforce_orders(actor)
+    assert order["Address_Changed__c"] is is_changed
+
+
 async def test_without_a_payment_method_nothing_is_ordered(desk: Any) -> None:
     actor = await desk.customer(with_card=False)
     basket = await desk.basket("vpn")

@@ -88,7 +88,7 @@ async def test_an_upgrade_of_the_portals_names_its_service(
     assert line["period_start"] < line["period_end"]
     assert invoice_id in await listed(api, sim)
     told = await desk.pool.fetch("SELECT document FROM read_model.timeline_invoices WHERE record_id = $1", invoice_id)
-    assert {tuple(msgspec.json.decode(each["document"])["subscription_ids"]) for each in told} == {(sim,)}
+    assert {tuple(msgspec.json.decode(each["document"])["billed_ids"]) for each in told} == {(sim,)}
     links = (await api.get(f"/api/subscriptions/{sim}")).json()["links"]
     assert invoice_id in links["invoice_ids"]
 

@@ -60,6 +60,22 @@ async def test_only_the_account_of_exactly_that_name_is_found(whm, upstream):
     assert await whm.account("bob") is None
 
 
+async def test_only_the_account_of_exactly_that_domain_is_found(whm, upstream):
+    rows = [{"user": "bob", "domain": "www.a.jp"}, {"user": "eve", "domain": "A.jp "}]
+    upstream.will(answer("listaccts", data={"acct": rows}))
+    found = await whm.hosting("a.jp")
+    assert found is not None
+    assert found.username == "eve"
+    form = upstream.forms()[0]
+    assert (form["searchtype"], form["search"], form["searchmethod"]) == ("domain", "a.jp", "exact")
+    upstream.will(answer("listaccts", data={"acct": rows[:1]}))
+    assert await whm.hosting("a.jp") is None
+    for unknown in ({"acct": [{"user": "bob"}]}, {"acct": ["bob"]}, {"acct": None}):
+        upstream.will(answer("listaccts", data=unknown))
+        with pytest.raises(UpstreamMalformed):
+            await whm.hosting("a.jp")
+
+
 async def test_the_version_is_a_probe(whm, upstream):
     upstream.will(answer("version", data={"version": "11.138.0.1"}))
     assert await whm.version() == "11.138.0.1"

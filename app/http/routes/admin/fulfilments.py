@@ -105,7 +105,9 @@ async def retry(
 async def cancel(
     actor: Caller, context: AppContext, order_id: OrderId, data: JSONBody[CancelFulfilment]
 ) -> Response[bytes]:
-    """Undo hosting and billing, and cancel the order in Salesforce. Refused once a line was ordered from Freebit."""
+    """Cancel the order in Salesforce, and undo billing, hosting and the line. A worker ends a line, which takes
+    minutes: the order is `running` until then, and `paused` with `LINE_TO_CANCEL` where staff must. Cancelling such an
+    order says that they have."""
     return unstored(await decide.cancel(context, operator_of(actor), order_id, data.reason))
 
 
