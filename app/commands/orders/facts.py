@@ -21,7 +21,7 @@ from app.commands.orders.promotion_history import PromotionHistory, history_for
 from app.db import Db, only_row
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake.billing_cycles import cycle_of
-from app.integrations.whmcs.promotions import Promotion, promotion
+from app.integrations.whmcs.catalog.promotions import Promotion, promotion
 from app.ordering.standing import Standing
 from app.postal import Address
 from app.readmodels.ordering.account_standing import complete, standing_of, vpn_regions

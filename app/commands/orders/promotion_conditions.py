@@ -14,7 +14,7 @@ from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.promotion_history import PromotionHistory
 from app.intake.billing_cycles import UNKNOWN
 from app.intake.words import folded
-from app.integrations.whmcs.promotions import FREE_SETUP, KINDS, Promotion
+from app.integrations.whmcs.catalog.promotions import FREE_SETUP, KINDS, Promotion
 
 UNREADABLE = "?"
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from app.commands.execution.context import Actor, Context
 from app.db import only_row
 from app.intake.words import folded
-from app.integrations.whmcs.promotions import OrderHistory, Promotion, order_history
+from app.integrations.whmcs.catalog.promotions import OrderHistory, Promotion, order_history
 from app.readmodels.services import ACTIVE
 
 _DOCUMENTS = """

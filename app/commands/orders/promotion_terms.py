@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.commands.orders.facts import OrderableProduct
 from app.commands.orders.promotion_conditions import matching
-from app.integrations.whmcs.promotions import FIXED, PERCENTAGE, PRICE_OVERRIDE, Promotion
+from app.integrations.whmcs.catalog.promotions import FIXED, PERCENTAGE, PRICE_OVERRIDE, Promotion
 
 
 def describe_promotion(

@@ -29,6 +29,7 @@ from app.integrations.whmcs import cancellations
 from app.integrations.whmcs import products as whmcs_products
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
+from app.integrations.whmcs.catalog import products
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
 Fetcher = Callable[[Upstreams, Connection, Change], Awaitable[list[Change]]]

@@ -10,7 +10,7 @@ import pytest
 from app.commands.orders.promotion_conditions import PromotionFinding, findings
 from app.commands.orders.promotion_history import PromotionHistory
 from app.commands.orders.promotion_terms import describe_promotion
-from app.integrations.whmcs.promotions import OrderHistory, Promotion
+from app.integrations.whmcs.catalog.promotions import OrderHistory, Promotion
 from tests.commands.orders.test_rules import FACTS, TODAY, product
 
 TEN = Promotion(code="TEN", kind="Percentage", value=Decimal("10.00"), recurring=True)

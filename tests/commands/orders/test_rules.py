@@ -13,7 +13,7 @@ from app.commands.orders.check_order import totals
 from app.commands.orders.facts import Facts, OrderableProduct
 from app.commands.orders.promotion_terms import describe_promotion
 from app.commands.orders.rules import violations
-from app.integrations.whmcs.promotions import Promotion
+from app.integrations.whmcs.catalog.promotions import Promotion
 from app.postal import Address
 
 TODAY = date(2026, 6, 1)

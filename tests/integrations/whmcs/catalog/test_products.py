@@ -3,7 +3,7 @@
 import pytest
 
 from app.errors import UpstreamUnavailable
-from app.integrations.whmcs import products
+from app.integrations.whmcs.catalog import products
 from tests.integrations.scripted import Reply
 
 ROW = {

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.errors import UpstreamMalformed
-from app.integrations.whmcs import promotions
+from app.integrations.whmcs.catalog import promotions
 from tests.integrations.scripted import Reply
 
 ROW: dict[str, Any] = {
