@@ -26,10 +26,9 @@ from app.integrations.salesforce import records as salesforce_records
 from app.integrations.salesforce.faults import IS_DELETED
 from app.integrations.salesforce.wire import FIELDS
 from app.integrations.whmcs import cancellations
-from app.integrations.whmcs import products as whmcs_products
 from app.integrations.whmcs import records as whmcs_records
 from app.integrations.whmcs import services as whmcs_services
-from app.integrations.whmcs.catalog import products
+from app.integrations.whmcs.catalog import products as whmcs_products
 from app.integrations.whmcs.client import WhmcsRecord as WhmcsRecord
 
 Fetcher = Callable[[Upstreams, Connection, Change], Awaitable[list[Change]]]
