@@ -20,7 +20,7 @@ from app.commands.dunning.moves import Terms
 from app.commands.dunning.policy import MOST_DAYS, policies
 from app.commands.dunning.schedule import Calendar, calendar_of
 from app.commands.dunning.suspend import is_fresh, suspend
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.readmodels.services import ENDED
 
 ALWAYS = 3
@@ -127,3 +127,6 @@ async def _count(ctx: Context, row: Row, terms: Terms, at: datetime, today: date
     to, told = moves.after_day(row, terms, today, counted=counts)
     if to != row:
         await journal.store(ctx.pool, row, to, at, told)
+
+
+COMMANDS = (StaffCommand(permit, "suspension.permit"),)

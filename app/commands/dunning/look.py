@@ -75,7 +75,7 @@ async def look(ctx: Context, subject: Subject, today: date) -> Looked:
         methods=tuple(methods),
         held=await is_held(ctx.pool, str(subject.account_id), int(subject.invoice_id), today),
         in_doubt=bool(sent and sent.open_for_seconds) or bool(await captures.in_doubt(ctx.pool, subject.invoice_id)),
-        paid_before=await _was_paid(ctx.pool, subject.invoice_id),
+        paid_before=not (row and row.adopted_by) and await _was_paid(ctx.pool, subject.invoice_id),
     )
     return Looked(subject, facts, row, methods)
 
