@@ -11,6 +11,7 @@ from app.db import open_pool
 from app.errors import UpstreamAuthFailed, UpstreamError
 from app.events import Record
 from app.integrations.salesforce.client import SalesforceClient, quote
+from app.integrations.whmcs.catalog import products as whmcs_products
 from app.integrations.whmcs.client import WhmcsClient
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.projections.parts.price_drift import comparisons, own_by_currency
