@@ -115,6 +115,7 @@ async def test_an_instant_order_in_dollars_asks_for_what_it_shows_before_anythin
     await reprice(desk, pricing={"USD": {"msetupfee": "4.00"}})
     actor = await customer(desk, "USD")
     order_id = await desk.place(actor, await desk.basket("hosting", items=[{"sku": "HOSTING-BUSINESS"}]))
+    await reprice(desk, pricing={"USD": {"monthly": "99.00", "msetupfee": "4.00"}})
     await desk.approve(order_id)
     assert await desk.fulfil(order_id) == "paused"
     journal = await desk.journal(order_id)
