@@ -10,11 +10,13 @@ import msgspec
 
 from app.cli import migrate
 from app.clock import now
+from app.commands.providers.take_up import take_up
 from app.db import open_pool
 from app.events import Change
 from app.ingest.apply import drain
 from app.ingest.catch_up.backfill import OBJECTS
 from app.ingest.inbox.inbox import Inbox, open_shards
+from app.ingest.refetch import hosting_accounts
 from app.ingest.refetch.fetchers import FETCHERS
 from app.ingest.refetch.owners import WHMCS_RESOURCES, whmcs_hint
 from app.ingest.refetch.upstreams import Upstreams
@@ -28,14 +30,33 @@ AGES = frozenset({"version", "as_of", "verified_at", "changed_at"})
 """When a row was computed or last verified, not what it says."""
 
 
+HOSTING_SECONDS = 60
+UNREAD_ACCOUNTS = """
+SELECT EXISTS (SELECT FROM portal.provided_services p WHERE p.provider = 'whm' AND NOT EXISTS (
+    SELECT FROM read_model.provider_accounts a WHERE a.account_name = p.account_name))
+"""
+
 Held = dict[str, dict[tuple[str, ...], dict[str, Any]]]
 """Table → key → row."""
 
 
 async def differences(running: Resources) -> list[str]:
     """Every row that is not as it must be, as sentences; none when all is well."""
+    await _know_hosting(running)
     wanted = await expected(running)
     return compared(wanted, await held(running, running.pool))
+
+
+async def _know_hosting(running: Resources) -> None:
+    """Wait until every service that was provisioned is taken up, and its hosting account read.
+
+    Both follow an order's end by some seconds, which nothing that is open announces.
+    """
+    await take_up(running.pool, running.inbox)
+    await running.inbox.submit([hosting_accounts.list_hint(f"truth:{now().isoformat()}")])
+    async with asyncio.timeout(HOSTING_SECONDS):
+        while await running.pool.fetchval(UNREAD_ACCOUNTS):
+            await asyncio.sleep(0.2)
 
 
 async def expected(running: Resources, unreadable: list[str] | None = None) -> Held:
@@ -64,8 +85,10 @@ def compared(wanted: Held, found: Held) -> list[str]:
 
 
 async def _project(running: Resources, fresh: asyncpg.Pool, unreadable: list[str] | None) -> None:
-    for table in ("users", "id_mappings"):
+    for table in ("users", "id_mappings", "provided_services"):
         rows = await running.pool.fetch(f"SELECT * FROM portal.{table}")
+        if not rows:
+            continue
         names = list(rows[0].keys())
         slots = ", ".join(f"${n}" for n in range(1, len(names) + 1))
         values = [tuple(row.values()) for row in rows]
@@ -103,12 +126,12 @@ async def _everything(running: Resources, fresh: asyncpg.Pool, unreadable: list[
     for name in OBJECTS:
         rows = await running.salesforce.query(f"SELECT {', '.join(FIELDS[name])} FROM {name}")
         found.append([records.change(name, row, origin="backfill", read_at=read_at) for row in rows])
-    upstreams = Upstreams(running.salesforce, running.whmcs)
+    upstreams = Upstreams(running.salesforce, running.whmcs, running.whm)
     clients = await running.pool.fetch("SELECT whmcs_client_id AS id FROM portal.id_mappings")
     hints = [whmcs_hint(resource, row["id"], "truth") for row in clients for resource in WHMCS_RESOURCES]
     async with fresh.acquire() as connection:
         lists = [whmcs_hint(name, "all", "truth") for name in ("gateways", "products")]
-        for hint in [*hints, *lists]:
+        for hint in [*hints, *lists, hosting_accounts.list_hint("truth")]:
             try:
                 changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
             except Exception as error:
