@@ -10,6 +10,7 @@ import msgspec
 
 from app.cli import migrate
 from app.clock import now
+from app.commands.providers.take_up import take_up
 from app.db import open_pool
 from app.events import Change
 from app.ingest.apply import drain
@@ -29,14 +30,33 @@ AGES = frozenset({"version", "as_of", "verified_at", "changed_at"})
 """When a row was computed or last verified, not what it says."""
 
 
+HOSTING_SECONDS = 60
+UNREAD_ACCOUNTS = """
+SELECT EXISTS (SELECT FROM portal.provided_services p WHERE p.provider = 'whm' AND NOT EXISTS (
+    SELECT FROM read_model.provider_accounts a WHERE a.account_name = p.account_name))
+"""
+
 Held = dict[str, dict[tuple[str, ...], dict[str, Any]]]
 """Table → key → row."""
 
 
 async def differences(running: Resources) -> list[str]:
     """Every row that is not as it must be, as sentences; none when all is well."""
+    await _know_hosting(running)
     wanted = await expected(running)
     return compared(wanted, await held(running, running.pool))
+
+
+async def _know_hosting(running: Resources) -> None:
+    """Wait until every service that was provisioned is taken up, and its hosting account read.
+
+    Both follow an order's end by some seconds, which nothing that is open announces.
+    """
+    await take_up(running.pool, running.inbox)
+    await running.inbox.submit([hosting_accounts.list_hint(f"truth:{now().isoformat()}")])
+    async with asyncio.timeout(HOSTING_SECONDS):
+        while await running.pool.fetchval(UNREAD_ACCOUNTS):
+            await asyncio.sleep(0.2)
 
 
 async def expected(running: Resources, unreadable: list[str] | None = None) -> Held:
@@ -113,7 +133,7 @@ async def _everything(running: Resources, fresh: asyncpg.Pool, unreadable: list[
         lists = [whmcs_hint(name, "all", "truth") for name in ("gateways", "products")]
         hosted = await running.pool.fetch("SELECT account_name FROM portal.provided_services WHERE provider = 'whm'")
         accounts = [hosting_accounts.hint_of(row["account_name"], "truth") for row in hosted]
-        for hint in [*hints, *lists, *accounts]:
+        for hint in [*hints, *lists, *accounts, hosting_accounts.list_hint("truth")]:
             try:
                 changes = await FETCHERS[hint.source, hint.object](upstreams, connection, hint)
             except Exception as error:

@@ -84,9 +84,14 @@ async def broken_rule(work: Work) -> Pause | None:
     standing = await _standing(work)
     today = now().astimezone(ZoneInfo(work.ctx.settings.whmcs_time_zone)).date()
     known = OrderFacts(await vpn_regions(pool), today, await is_domain_elsewhere(work))
-    broken: Iterator[Advice | Violation] = chain(_of_account(order, standing), _of_basket(order, standing, known))
-    found = next(broken, None)
+    found = first_broken(order, standing, known)
     return Pause(CODES[found.code], ADVICE + found.message) if found else None
+
+
+def first_broken(order: LiveOrder, standing: Standing, known: OrderFacts) -> Advice | Violation | None:
+    """Return the first rule that an order breaks. Pure."""
+    broken: Iterator[Advice | Violation] = chain(_of_account(order, standing), _of_basket(order, standing, known))
+    return next(broken, None)
 
 
 async def _standing(work: Work) -> Standing:
