@@ -16,7 +16,7 @@ from msgspec import Struct
 from app.db import Db, rows
 from app.errors import NotFound
 from app.money import Money, money
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason, told
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason, told
 
 MOST = 100
 AttemptOutcome = Literal["paid", "declined", "not_charged", "in_progress", "being_checked"]

@@ -17,7 +17,7 @@ from app.commands.execution.context import Actor, Context, StaffCommand
 from app.errors import NotFound, PortalError
 from app.integrations.admission.priority import background
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 MOST_LOOKS = 20
 _DUE = """

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from app.commands.billing.decline_kinds import Decline
 from app.db import Db, row, rows
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason
 
 Initiator = Literal["customer", "staff", "dunning"]
 Outcome = Literal["charged", "declined", "not_charged"]

@@ -19,7 +19,7 @@ from app.commands.execution.context import Actor, Context, StaffCommand
 from app.errors import Conflict, NotFound, PortalError, RuleViolated, Violation
 from app.integrations.whmcs.charging import decline_texts
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 _PAYER = """
 SELECT i.account_id, m.whmcs_client_id FROM read_model.invoices i

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from app.readmodels.charging.payment_attempts import KINDS, DeclineKind, DeclineReason
+from app.readmodels.billing.payment_attempts import KINDS, DeclineKind, DeclineReason
 
 CODES: Mapping[DeclineReason, str] = {
     "insufficient_funds": """

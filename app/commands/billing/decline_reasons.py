@@ -1,7 +1,7 @@
 """The refusal of a declined charge, in words for its customer."""
 
 from app.errors import PaymentRefused
-from app.readmodels.charging.payment_attempts import DeclineReason, told
+from app.readmodels.billing.payment_attempts import DeclineReason, told
 
 
 def refusal(reason: DeclineReason, card_last_four: str | None = None) -> PaymentRefused:

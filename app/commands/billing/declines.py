@@ -18,7 +18,7 @@ from app.errors import UpstreamError
 from app.integrations.whmcs.charging.decline_texts import GatewayWords, without
 from app.integrations.whmcs.charging.gateway_log import GatewayEntry
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.charging.payment_attempts import KINDS
+from app.readmodels.billing.payment_attempts import KINDS
 from app.readmodels.profiles import Profile
 
 LOG_SECONDS = 10.0

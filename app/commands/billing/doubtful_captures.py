@@ -19,7 +19,7 @@ from app.commands.execution.context import Context
 from app.intake import parse
 from app.integrations.whmcs.charging.decline_texts import GatewayWords
 from app.integrations.whmcs.records import WhmcsRecord
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 _TAKEN = "SELECT transaction_id FROM portal.capture_attempts WHERE invoice_id = $1 AND transaction_id IS NOT NULL"
 _END = """

@@ -11,7 +11,7 @@ import pytest
 from app.commands.billing.create_payment_link import PayInvoice
 from app.commands.billing.pay_invoice import pay_invoice
 from app.errors import OutcomeUnknown
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 from app.resources import open_resources
 from app.settings import Settings
 from tests.commands.conftest import Desk

@@ -17,7 +17,7 @@ from app.commands.billing.pay_invoice import pay_invoice
 from app.commands.execution.context import Actor
 from app.errors import Conflict, NotFound, OutcomeUnknown, PaymentRefused, PortalError, RuleViolated
 from app.queries import payment_attempts
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 AYA = Operator(name="aya")
 SEEN = "Stripe's list of payments"

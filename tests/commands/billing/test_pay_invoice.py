@@ -25,7 +25,7 @@ from app.errors import (
     RuleViolated,
 )
 from app.money import Money
-from app.readmodels.charging.payment_attempts import SETTLE_SECONDS
+from app.readmodels.billing.payment_attempts import SETTLE_SECONDS
 
 FAULTS: dict[str, dict[str, Any]] = {
     "none": {},
