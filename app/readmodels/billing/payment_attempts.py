@@ -24,10 +24,9 @@ DeclineReason = Literal[
     "do_not_retry",
     "authentication_required",
 ]
-"""The portal's words for reasons; empty: unknown."""
+"""The portal's words for reasons; empty: unknown, as is the kind of a decline without one."""
 
 KINDS: Mapping[DeclineReason, DeclineKind] = {
-    "": "unknown",
     "insufficient_funds": "soft",
     "issuer_unavailable": "soft",
     "payment_gateway_error": "soft",
