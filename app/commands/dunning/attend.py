@@ -164,7 +164,8 @@ async def _pass(
     row, told = _open_row(looked, terms, at), list[Told]()
     if isinstance(decision, PassSlot):
         row, told = moves.after_slot(row, decision.slot, facts, (), terms, at)
-        row = structs.replace(row, last_decline_kind="hard", last_decline_code=decision.reason)
+        if decision.reason is not None:
+            row = structs.replace(row, last_decline_kind="hard", last_decline_code=decision.reason)
     elif isinstance(decision, Pause):
         row = moves.paused(row, at)
     else:

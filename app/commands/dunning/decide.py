@@ -121,10 +121,10 @@ class Charge(Struct, frozen=True):
 
 
 class PassSlot(Struct, frozen=True):
-    """The day of a repetition has come, and nothing can be charged."""
+    """The day of a repetition has come, and nothing can be charged. The reason is one that the customer can change."""
 
     slot: int
-    reason: str
+    reason: str | None
 
 
 class CountDay(Struct, frozen=True):
@@ -176,7 +176,7 @@ def charge_decision(facts: Facts, policy: Policy, calendar: Calendar, at: dateti
         return stands
     methods, known = _chargeable(facts), facts.known
     if known is None or known.state not in OPEN:
-        return _first(stands, methods, policy, calendar, at)
+        return _first(stands, facts, policy, calendar, at)
     if methods and (new := [each for each in methods if each not in known.methods_seen]):
         return Charge(None, tuple(new))
     if known.state != "trying" or known.next_step_at is None or known.next_step_at > at:
@@ -192,14 +192,14 @@ def _chargeable(facts: Facts) -> tuple[str, ...]:
     return tuple(each for each in facts.methods if each not in refused)
 
 
-def _first(owed: Owed, methods: tuple[str, ...], policy: Policy, calendar: Calendar, at: datetime) -> ChargeDecision:
+def _first(owed: Owed, facts: Facts, policy: Policy, calendar: Calendar, at: datetime) -> ChargeDecision:
     """Decide for an invoice that is not in dunning. It is charged on its due date, unless it was issued on that day:
     then its customer may be paying it at this moment."""
-    today = calendar.day_of(at)
+    today, methods = calendar.day_of(at), _chargeable(facts)
     if at < calendar.opening(today):
         return Wait()
     if today >= slot_day(policy, 1, owed.due_on, None):
-        return Charge(1, methods) if methods else PassSlot(1, "payment_method_missing")
+        return _slot(1, facts, methods)
     issued_on = owed.invoice.issued_on
     if today == owed.due_on and issued_on is not None and issued_on < today and methods:
         return Charge(0, methods)
@@ -209,7 +209,14 @@ def _first(owed: Owed, methods: tuple[str, ...], policy: Policy, calendar: Calen
 def _slot(slot: int, facts: Facts, methods: tuple[str, ...]) -> ChargeDecision:
     if methods:
         return Charge(slot, methods)
-    return PassSlot(slot, "payment_method_refused" if facts.methods else "payment_method_missing")
+    return PassSlot(slot, _why_nothing_is_charged(facts))
+
+
+def _why_nothing_is_charged(facts: Facts) -> str | None:
+    """Return what the customer could change; None where the invoice is not for charging at all."""
+    if facts.invoice is None or not facts.invoice.chargeable or facts.client.charges_off:
+        return None
+    return "payment_method_refused" if facts.methods else "payment_method_missing"
 
 
 def grace_decision(facts: Facts, policy: Policy, calendar: Calendar, at: datetime) -> GraceDecision:

@@ -12,7 +12,7 @@ from app.commands.dunning.follow import follow
 from app.commands.dunning.journal import Row
 from app.commands.execution.context import Actor
 from app.errors import PortalError
-from app.processes import dunning
+from app.processes import chores, dunning
 from app.processes.clock.job import Postponed, Unit
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -67,11 +67,13 @@ class Collecting:
             await self.desk.pool.execute(
                 f"UPDATE portal.{table} SET sent_at = sent_at - $1 * interval '1 minute'", minutes
             )
+        await self.desk.pool.execute("UPDATE portal.capture_attempts SET looked_at = NULL")
         self.desk.let_in()
 
     async def run(self, *, careful: bool = False) -> None:
         """Run every job once, in the order in which they come; `careful`, as the runner does, past units that fail."""
         self.desk.let_in()
+        await chores.look_at_captures(self.desk.resources)
         for job in (dunning.captures, dunning.suspension):
             await self._units(job, careful=careful)
         await self.follow()
