@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from app.commands.dunning import journal
 from app.commands.dunning.follow import follow
-from app.commands.dunning.journal import Row
+from app.commands.dunning.journal import DunningRow
 from app.commands.execution.context import Actor
 from app.errors import PortalError
 from app.processes import chores, dunning
@@ -149,7 +149,7 @@ class Collecting:
         (await self.desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay", json=body)).raise_for_status()
         await self.desk.reread("invoice", invoice_id)
 
-    async def row(self, invoice_id: str) -> Row | None:
+    async def row(self, invoice_id: str) -> DunningRow | None:
         """Return the journal's row of an invoice."""
         return await journal.one(self.desk.pool, invoice_id)
 
