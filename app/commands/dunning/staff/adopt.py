@@ -15,7 +15,7 @@ from msgspec import Struct
 from app import clock
 from app.audit import Operator, audit
 from app.commands.dunning import candidates, journal
-from app.commands.dunning.journal import MovedOn, Row
+from app.commands.dunning.journal import DunningMovedOn, DunningRow
 from app.commands.dunning.policy import policies
 from app.commands.dunning.schedule import calendar_of
 from app.commands.execution.context import Context, StaffCommand
@@ -85,7 +85,7 @@ async def _of_strangers(ctx: Context) -> list[str]:
     ]
 
 
-async def adopt(ctx: Context, operator: Operator, invoice_id: int, reason: str) -> Row:
+async def adopt(ctx: Context, operator: Operator, invoice_id: int, reason: str) -> DunningRow:
     """Take an overdue invoice into dunning that it leaves alone. Its charges and its grace begin today.
 
     Raises:
@@ -98,7 +98,7 @@ async def adopt(ctx: Context, operator: Operator, invoice_id: int, reason: str) 
     was, at = await journal.one(ctx.pool, str(invoice_id)), clock.now()
     if was is not None and was.ended_at is None:
         raise _begun()
-    row = Row(
+    row = DunningRow(
         whmcs_invoice_id=invoice_id,
         account_id=str(found["account_id"]),
         whmcs_client_id=int(found["whmcs_client_id"]),
@@ -113,7 +113,7 @@ async def adopt(ctx: Context, operator: Operator, invoice_id: int, reason: str) 
     )
     try:
         stored = await journal.store(ctx.pool, was, row, at)
-    except MovedOn as error:
+    except DunningMovedOn as error:
         raise _begun() from error
     await audit(ctx.pool, operator, "dunning.adopt", [f"invoice {invoice_id}"], reason=reason)
     log.info("invoice_adopted", invoice_id=invoice_id)
