@@ -242,6 +242,11 @@ async def test_staff_without_a_second_factor_get_nowhere(
             assert response.json()["code"] == "second_factor_required", path
 
 
+def but_for_its_command(answer: httpx.Response) -> dict[str, Any]:
+    """The body without the id of the command, which is new for every request."""
+    return {name: value for name, value in answer.json().items() if name != "command_id"}
+
+
 async def test_another_customers_resource_answers_as_a_missing_one(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
@@ -281,7 +286,9 @@ async def test_another_customers_resource_answers_as_a_missing_one(
         nobodys = await call(
             api, method, address(path, {name: "999999" for name in OWN if name != "session_id"}), kenji
         )
-        assert (hers.status_code, hers.content) == (nobodys.status_code, nobodys.content), path
+        assert (hers.status_code, but_for_its_command(hers)) == (nobodys.status_code, but_for_its_command(nobodys)), (
+            path
+        )
         assert hers.status_code in (404, 503), (path, hers.text)
         if method == "get":
             assert hers.status_code == 404, path
