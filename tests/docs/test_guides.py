@@ -10,7 +10,7 @@ import click
 import pytest
 
 from app.cli import main
-from app.commands.fulfilment import sim
+from app.commands.fulfilment.lines import sim
 from app.commands.identity.enrolment import check_customer_number
 from app.commands.subscriptions import usage
 from app.commands.support import attach_to_case

@@ -99,7 +99,7 @@ class Running(Struct, frozen=True):
     locked_until: datetime
 
 
-class Ended(Struct, frozen=True, kw_only=True):
+class RunEnd(Struct, frozen=True, kw_only=True):
     """What is known of a run that succeeded: the version of the account that its answer includes, its calls, and how
     the command ended, if no change has to show that."""
 
@@ -108,10 +108,10 @@ class Ended(Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
 
 
-NOTHING_KNOWN = Ended()
+NOTHING_KNOWN = RunEnd()
 
 
-class Failure(Struct, frozen=True, kw_only=True):
+class RunFailure(Struct, frozen=True, kw_only=True):
     """Why a run failed, as the customer is told, and what is known of its effect.
 
     - refused: nothing was done, and a repetition is refused as well.
@@ -125,7 +125,7 @@ class Failure(Struct, frozen=True, kw_only=True):
     retry_after_seconds: int | None = None
 
 
-UNKNOWN = Failure(code=OutcomeUnknown.code, sentence=OutcomeUnknown.detail, effect="unknown")
+UNKNOWN = RunFailure(code=OutcomeUnknown.code, sentence=OutcomeUnknown.detail, effect="unknown")
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
@@ -209,7 +209,7 @@ async def finish(
     status: int,
     body: bytes,
     submission: int | None,
-    end: Ended = NOTHING_KNOWN,
+    end: RunEnd = NOTHING_KNOWN,
 ) -> None:
     """Store the first answer, to be replayed for repetitions."""
     async with pool.acquire() as connection, connection.transaction():
@@ -231,7 +231,7 @@ async def finish(
 async def fail(
     pool: asyncpg.Pool,
     running: Running,
-    failure: Failure = UNKNOWN,
+    failure: RunFailure = UNKNOWN,
     *,
     steps: Sequence[UpstreamCall] = (),
     tracked: bool = True,
@@ -252,7 +252,7 @@ async def fail(
             await _end(connection, row["account_id"], running.id, failure)
 
 
-async def _end(connection: Connection, account_id: UUID, command_id: UUID, failure: Failure) -> None:
+async def _end(connection: Connection, account_id: UUID, command_id: UUID, failure: RunFailure) -> None:
     if await connection.fetchval(_ACCEPTED, command_id):
         return
     if failure.effect == "unknown" and (await rechecks.recheck(connection, command_id))[0]:

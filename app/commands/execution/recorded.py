@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Command, Context
-from app.commands.execution.ledger import Effect, Ended, Failure, Running
+from app.commands.execution.ledger import Effect, RunEnd, RunFailure, Running
 from app.errors import (
     Conflict,
     InvalidRequest,
@@ -79,19 +79,21 @@ async def recorded(
         status,
         answer.body,
         answer.submission,
-        Ended(account_version=answer.account_version, steps=steps, outcome=answer.outcome if command.tracked else None),
+        RunEnd(
+            account_version=answer.account_version, steps=steps, outcome=answer.outcome if command.tracked else None
+        ),
     )
     return answer
 
 
-def failure_of(error: BaseException, told: Told) -> Failure:
+def failure_of(error: BaseException, told: Told) -> RunFailure:
     """Tell what the customer learns of an error, and what it means for the effect of the command."""
     known = error if isinstance(error, PortalError) else OutcomeUnknown("portal", "", type(error).__name__)
     effect: Effect = "unknown" if isinstance(known, OutcomeUnknown) else "not_done"
     if isinstance(known, REFUSALS):
         effect = "refused"
     said = told(known)
-    return Failure(
+    return RunFailure(
         code=said.code,
         sentence=said.detail,
         effect=effect,

@@ -10,7 +10,7 @@ from app.audit import Operator, audit
 from app.clock import now
 from app.commands.execution.context import Context, StaffCommand
 from app.commands.fulfilment import overview, reports, undo
-from app.commands.fulfilment.line_end import LINE_TO_CANCEL
+from app.commands.fulfilment.lines.line_end import LINE_TO_CANCEL
 from app.commands.fulfilment.overview import FulfilmentDetail
 from app.errors import Conflict, UpstreamNotFound
 from app.integrations.salesforce import activation

@@ -6,7 +6,7 @@ from app.commands.fulfilment.activation import announce, complete
 from app.commands.fulfilment.agreed_prices import agreed_prices
 from app.commands.fulfilment.billing import accept, check_payment, payment, whmcs_order
 from app.commands.fulfilment.hosting import hosting
-from app.commands.fulfilment.sim import sim
+from app.commands.fulfilment.lines.sim import sim
 from app.commands.fulfilment.work import Outcome, Work
 
 Step = Callable[[Work], Awaitable[Outcome]]

@@ -22,7 +22,7 @@ from uuid import UUID
 from app.clock import now
 from app.commands.execution.context import Context
 from app.commands.fulfilment import billing, hosting
-from app.commands.fulfilment.line_end import HAND_SECONDS, LineEnded, end_line
+from app.commands.fulfilment.lines.line_end import HAND_SECONDS, LineEnded, end_line
 from app.commands.fulfilment.work import FORMER_ORDERS, REJECTED, Anew, OrderOutcome, Outcome, Pause, Undone, Wait, Work
 from app.errors import UpstreamRejected
 from app.ingest.refetch.owners import whmcs_hint

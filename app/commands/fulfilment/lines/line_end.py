@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from app.commands.fulfilment.sim import DEADLINE_SECONDS
+from app.commands.fulfilment.lines.sim import DEADLINE_SECONDS
 from app.commands.fulfilment.work import NOTHING_DONE, Pause, Wait, Work, stamp
 from app.errors import UpstreamNotFound, UpstreamRejected
 from app.intake.words import folded
