@@ -1,6 +1,6 @@
 """What a service was agreed to cost, against what WHMCS would bill for it.
 
-Reads and writes: WHMCS service.
+Reads: WHMCS client. Reads and writes: WHMCS service.
 """
 
 from decimal import Decimal
@@ -12,6 +12,7 @@ from app.errors import Conflict
 from app.intake import parse
 from app.integrations.whmcs import services
 from app.integrations.whmcs.client import WhmcsRecord
+from app.readmodels.pricing.prices import same_currency
 
 CENT = Decimal("0.01")
 """WHMCS stores two decimals of every currency."""
@@ -43,6 +44,18 @@ async def bill_as_agreed(ctx: Context, service: WhmcsRecord, agreed: AgreedAmoun
         said = ", ".join(f"{name} {found.data.get(name)} in place of {amount}" for name, amount in still.items())
         raise Conflict(f"WHMCS keeps another price for service {service.record_id}: {said}.", code="price_not_set")
     return found
+
+
+async def refuse_other_currency(ctx: Context, whmcs_client_id: str, agreed: str) -> None:
+    """Refuse to set a price in a currency that the client is not billed in, read live.
+
+    Raises:
+        Conflict: `price_not_set`.
+    """
+    present = (await ctx.whmcs.client(whmcs_client_id)).data.get("currency_code")
+    if not same_currency(present, agreed):
+        changed = f"WHMCS client {whmcs_client_id} is billed in {present or 'no currency'}, and {agreed} was agreed."
+        raise Conflict(f"{changed} Agree another price with the customer.", code="price_not_set")
 
 
 def _wrong(service: WhmcsRecord, agreed: AgreedAmounts) -> dict[str, Decimal]:

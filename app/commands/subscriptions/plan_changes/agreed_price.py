@@ -9,13 +9,12 @@ Reads: WHMCS client. Reads and writes: WHMCS service. Writes: ingest.inbox.
 import structlog
 
 from app.clock import now
-from app.commands.execution.agreed_amounts import AgreedAmounts, bill_as_agreed
+from app.commands.execution.agreed_amounts import AgreedAmounts, bill_as_agreed, refuse_other_currency
 from app.commands.execution.context import Context
 from app.commands.subscriptions.plan_changes.journal import PlanChange
 from app.errors import Conflict, UpstreamError
 from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs import records
-from app.readmodels.pricing.prices import same_currency
 
 log = structlog.get_logger()
 
@@ -33,19 +32,12 @@ async def bill_agreed_price(ctx: Context, change: PlanChange) -> None:
     service = await ctx.whmcs.service(change.subscription_id)
     if service.data["pid"] != change.product_id or cycle_of(service.data["billingcycle"]) != change.billing_cycle:
         return
-    await _refuse_other_currency(ctx, service.owner_id or "", change.currency)
+    await refuse_other_currency(ctx, service.owner_id or "", change.currency)
     read_at = now()
     corrected = await bill_as_agreed(ctx, service, AgreedAmounts(recurring=change.agreed_amount))
     if corrected is not None:
         log.info("agreed_price_set", subscription_id=change.subscription_id, amount=str(change.agreed_amount))
         await ctx.inbox.submit([records.change(corrected, origin="command", read_at=read_at)])
-
-
-async def _refuse_other_currency(ctx: Context, whmcs_client_id: str, agreed: str) -> None:
-    present = (await ctx.whmcs.client(whmcs_client_id)).data.get("currency_code")
-    if not same_currency(present, agreed):
-        changed = f"WHMCS client {whmcs_client_id} is billed in {present or 'no currency'}, and {agreed} was agreed."
-        raise Conflict(f"{changed} Agree another price with the customer.", code="price_not_set")
 
 
 async def try_to_bill_agreed_price(ctx: Context, change: PlanChange) -> None:
