@@ -136,6 +136,21 @@ async def test_what_staff_read_of_it_holds_no_card_and_no_person(desk: Any, hana
     assert attempt.decline_kind == "unknown"
 
 
+@pytest.mark.parametrize("tells", ["log", "answer"])
+async def test_the_customers_name_is_kept_nowhere_wherever_the_gateway_put_it(
+    desk: Any, hana: Actor, tells: str
+) -> None:
+    invoice_id = await desk.bill(hana)
+    names = await desk.pool.fetchrow(
+        "SELECT first_name, last_name FROM read_model.profiles WHERE account_id = $1", hana.account_id
+    )
+    await decline(desk, text=f"Refused for {' '.join(names).upper()} today", tells=tells)
+    _, attempt = await tried(desk, hana, invoice_id)
+    kept = attempt.decline_text or ""
+    assert "Refused for" in kept
+    assert not [each for each in names if each.lower() in kept.lower()]
+
+
 async def test_an_unanswered_charge_is_an_attempt_in_doubt_and_a_found_one_is_not(desk: Any, hana: Actor) -> None:
     lost, late = await desk.bill(hana), await desk.bill(hana)
     await desk.sandbox.fault("whmcs", "timeout", "CapturePayment")
