@@ -194,6 +194,7 @@ COMPARED = re.compile(r"(?:category|status|item_class)\s*(?:=|<>|IN|NOT IN|IS)\s
 OF_SERVICES = re.compile(r"[^;\"']*read_model\.subscriptions\b[^;\"]{0,160}")
 COUNTED = {
     "queries/summary.py": "the next renewal is of an active service",
+    "readmodels/ordering/domains.py": "whose a domain is, of all accounts; the index is on the category",
     "commands/orders/promotion_history.py": "WHMCS asks for active products, charges included",
 }
 """Modules that choose services by a state themselves, with the reason."""
