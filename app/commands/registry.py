@@ -22,7 +22,8 @@ from app.commands.billing import (
     manage_payment_methods,
     pay_invoice,
 )
-from app.commands.dunning.staff import holds
+from app.commands.dunning import grace
+from app.commands.dunning.staff import adopt, holds
 from app.commands.execution.context import Command, StaffCommand
 from app.commands.fulfilment import decide
 from app.commands.identity import (
@@ -71,6 +72,8 @@ MODULES: tuple[ModuleType, ...] = (
     capture_looks,
     captures_by_staff,
     decide,
+    adopt,
+    grace,
     holds,
     change_password,
     change_second_factor,

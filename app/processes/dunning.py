@@ -13,7 +13,7 @@ from app.commands.dunning import candidates, grace
 from app.commands.dunning.attend import attend
 from app.commands.dunning.candidates import Candidate
 from app.commands.dunning.follow import follow
-from app.commands.dunning.journal import Row
+from app.commands.dunning.journal import DunningRow
 from app.commands.dunning.policy import policies
 from app.commands.dunning.schedule import calendar_of
 from app.integrations.admission.priority import background
@@ -79,7 +79,7 @@ def _what(each: Candidate, charges: bool, most: int) -> str:
     )
 
 
-def _day(resources: Resources, row: Row, at: datetime, *, may_suspend: bool) -> Unit:
+def _day(resources: Resources, row: DunningRow, at: datetime, *, may_suspend: bool) -> Unit:
     subject = f"invoice {row.invoice_id} of client {row.whmcs_client_id}, due on {row.due_on}"
     what = f"Would count a day of grace of {subject}; suspension is on {row.suspend_on or 'no day'}."
     if may_suspend:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from app.cli.as_json import AS_JSON, print_json
 from app.cli.operate import operate, operator
-from app.commands.dunning.staff import holds, overview
+from app.commands.dunning.staff import adopt, holds, overview
 from app.commands.dunning.staff.holds import Hold, HoldTarget
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory
 from app.commands.dunning.staff.terms import DunningTerms, terms
@@ -147,6 +147,18 @@ async def _target(r: Resources, invoice_id: int | None, account: UUID | None) ->
         return await holds.target_of_account(r.pool, account)
     assert invoice_id is not None, "_checked has refused that"
     return await holds.target_of_invoice(r.pool, invoice_id)
+
+
+@dunning.command("adopt")
+@click.argument("invoice_id", type=INVOICE)
+@REASON
+def adopt_invoice(invoice_id: int, reason: str) -> None:
+    """Take an overdue invoice into dunning that it leaves alone: one from before the portal was given the task.
+
+    Its charges and its grace begin today. `portal schedule run captures --dry-run` lists such invoices.
+    """
+    row = operate(lambda r: adopt.adopt(r.context, operator(), invoice_id, reason))
+    click.echo(f"Invoice {row.invoice_id} is in dunning now; it is charged within a minute, {row.max_attempts} times.")
 
 
 def _tell(changed: list[Hold], as_json: bool) -> None:

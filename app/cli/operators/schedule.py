@@ -2,6 +2,7 @@
 
 import sys
 from datetime import datetime
+from typing import NoReturn
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -109,6 +110,8 @@ async def _jobs(resources: Resources) -> list[ListedJob]:
 async def _run(resources: Resources, name: str, confirm: int | None) -> Ended | None:
     by = operator()
     job = _named(resources, name)
+    if job.task and resources.settings.automator_of(job.task) == "whmcs":
+        _refuse(f"{name} is not a job of the portal: WHMCS's daily run does it")
     if confirm is not None:
         today = calendar_of(resources.settings).day_of(now())
         await grace.permit(resources.pool, by, today, confirm)
@@ -129,6 +132,10 @@ def _named(resources: Resources, name: str) -> ClockJob:
         reason = f"{name} is not a job of the portal: WHMCS's daily run does it"
     else:
         reason = f"there is no job {name} here; these can be run: {', '.join(sorted(jobs))}"
+    _refuse(reason)
+
+
+def _refuse(reason: str) -> NoReturn:
     click.echo(f"portal: {reason}.", err=True)
     sys.exit(2)
 

@@ -13,10 +13,10 @@ from msgspec import structs
 from app import leases
 from app.commands.dunning import candidates, journal, moves
 from app.commands.dunning.charge import Charged, charge
-from app.commands.dunning.decide import Charge, End, Facts, PassSlot, Pause, charge_decision
-from app.commands.dunning.journal import MovedOn, Row, Told, ended
-from app.commands.dunning.look import Looked, Subject, look
-from app.commands.dunning.moves import Terms
+from app.commands.dunning.decide import ChargeNow, End, InvoiceFacts, PassSlot, StandStill, charge_decision
+from app.commands.dunning.journal import DunningMovedOn, DunningRow, Told, ended
+from app.commands.dunning.look import InvoiceOwner, Looked, look
+from app.commands.dunning.moves import InvoiceTerms
 from app.commands.dunning.policy import policies
 from app.commands.dunning.schedule import calendar_of
 from app.commands.execution.context import Context
@@ -35,11 +35,11 @@ async def turn(ctx: Context, invoice_id: str) -> AsyncIterator[bool]:
     async with ctx.locks.exclusively("dunning", invoice_id) as mine:
         try:
             yield bool(mine)
-        except (MovedOn, leases.Lost) as error:
+        except (DunningMovedOn, leases.Lost) as error:
             log.info("dunning_given_up", invoice_id=invoice_id, error=repr(error))
 
 
-async def attend(ctx: Context, subject: Subject, at: datetime, *, may_charge: bool = True) -> None:
+async def attend(ctx: Context, subject: InvoiceOwner, at: datetime, *, may_charge: bool = True) -> None:
     """Do what is due for an invoice now. Without `may_charge`, days pass and nothing is charged: WHMCS charges.
 
     Raises:
@@ -55,18 +55,20 @@ async def attend(ctx: Context, subject: Subject, at: datetime, *, may_charge: bo
         decision = charge_decision(facts, terms.policy, calendar, at)
         if isinstance(decision, End):
             await end(ctx, looked, decision, at)
-        elif isinstance(decision, Charge):
+        elif isinstance(decision, ChargeNow):
             await _charge(ctx, looked, decision, terms, at)
         else:
-            await _pass(ctx, looked, facts, decision if isinstance(decision, PassSlot | Pause) else None, terms, at)
+            await _pass(
+                ctx, looked, facts, decision if isinstance(decision, PassSlot | StandStill) else None, terms, at
+            )
 
 
-def _uncharged(facts: Facts) -> Facts:
+def _uncharged(facts: InvoiceFacts) -> InvoiceFacts:
     """Return the facts of an invoice that only WHMCS charges."""
     return structs.replace(facts, client=structs.replace(facts.client, charges_off=True))
 
 
-async def terms_of(ctx: Context, looked: Looked) -> Terms:
+async def terms_of(ctx: Context, looked: Looked) -> InvoiceTerms:
     """Return the policy of an invoice, and whether something may be suspended for it."""
     facts = looked.facts
     services = facts.invoice.subscription_ids if facts.invoice else ()
@@ -76,7 +78,7 @@ async def terms_of(ctx: Context, looked: Looked) -> Terms:
     )
     ours = ctx.settings.automator_of("suspension") == "portal"
     suspends = ours and bool(found) and not facts.client.exempt and policy.grace_days is not None
-    return Terms(policy, calendar_of(ctx.settings), suspends)
+    return InvoiceTerms(policy, calendar_of(ctx.settings), suspends)
 
 
 async def end(ctx: Context, looked: Looked, decision: End, at: datetime) -> None:
@@ -111,9 +113,9 @@ async def _follow_owner(ctx: Context, looked: Looked, at: datetime) -> bool:
     return True
 
 
-def _blank(looked: Looked, at: datetime) -> Row:
+def _blank(looked: Looked, at: datetime) -> DunningRow:
     invoice = looked.facts.invoice
-    return Row(
+    return DunningRow(
         whmcs_invoice_id=int(looked.subject.invoice_id),
         account_id=str(looked.subject.account_id),
         whmcs_client_id=int(looked.subject.client_id),
@@ -124,12 +126,12 @@ def _blank(looked: Looked, at: datetime) -> Row:
     )
 
 
-def _open_row(looked: Looked, terms: Terms, at: datetime) -> Row:
+def _open_row(looked: Looked, terms: InvoiceTerms, at: datetime) -> DunningRow:
     row = looked.row
     return row if row is not None and row.ended_at is None else moves.begun(looked, terms, at)
 
 
-async def _charge(ctx: Context, looked: Looked, decision: Charge, terms: Terms, at: datetime) -> None:
+async def _charge(ctx: Context, looked: Looked, decision: ChargeNow, terms: InvoiceTerms, at: datetime) -> None:
     row = _open_row(looked, terms, at)
     label = "new" if decision.slot is None else str(decision.slot)
     key = f"{looked.subject.invoice_id}:{row.round}:{label}"
@@ -144,8 +146,8 @@ async def _charge(ctx: Context, looked: Looked, decision: Charge, terms: Terms, 
 
 
 def _after(
-    row: Row, looked: Looked, decision: Charge, charged: Charged, terms: Terms, at: datetime
-) -> tuple[Row, list[Told]]:
+    row: DunningRow, looked: Looked, decision: ChargeNow, charged: Charged, terms: InvoiceTerms, at: datetime
+) -> tuple[DunningRow, list[Told]]:
     if charged.status == "paid":
         return ended(row, "settled", "paid", at), [Told("settled", None, {"reason": "paid"})]
     if charged.status == "declined" and decision.slot is None:
@@ -157,15 +159,21 @@ def _after(
 
 
 async def _pass(
-    ctx: Context, looked: Looked, facts: Facts, decision: PassSlot | Pause | None, terms: Terms, at: datetime
+    ctx: Context,
+    looked: Looked,
+    facts: InvoiceFacts,
+    decision: PassSlot | StandStill | None,
+    terms: InvoiceTerms,
+    at: datetime,
 ) -> None:
     """Let the day of a repetition pass, or the clock stand still. An invoice that was looked at gets a row in any case,
     so that it is looked at again when something is due."""
     row, told = _open_row(looked, terms, at), list[Told]()
     if isinstance(decision, PassSlot):
         row, told = moves.after_slot(row, decision.slot, facts, (), terms, at)
-        row = structs.replace(row, last_decline_kind="hard", last_decline_code=decision.reason)
-    elif isinstance(decision, Pause):
+        if decision.reason is not None:
+            row = structs.replace(row, last_decline_kind="hard", last_decline_code=decision.reason)
+    elif isinstance(decision, StandStill):
         row = moves.paused(row, at)
     else:
         seen = await candidates.methods_on_file(ctx.pool, looked.subject.account_id)

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from app.commands.dunning.journal import Row
-from app.commands.dunning.look import Subject
+from app.commands.dunning.journal import DunningRow
+from app.commands.dunning.look import InvoiceOwner
 from app.commands.dunning.schedule import Calendar
 from app.commands.execution.context import Context
 from app.db import Db, rows
@@ -60,19 +60,19 @@ class Candidate(Struct, frozen=True, kw_only=True):
     slot: int
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> InvoiceOwner:
         """What is looked at."""
-        return Subject(self.invoice_id, self.account_id, self.client_id, self.currency)
+        return InvoiceOwner(self.invoice_id, self.account_id, self.client_id, self.currency)
 
 
-async def subject_of(ctx: Context, row: Row) -> Subject:
+async def subject_of(ctx: Context, row: DunningRow) -> InvoiceOwner:
     """Return what is looked at for a row."""
     sql = "SELECT currency FROM read_model.invoices WHERE account_id = $1 AND invoice_id = $2"
     currency = await ctx.pool.fetchval(sql, row.owner, row.invoice_id)
-    return Subject(row.invoice_id, row.owner, str(row.whmcs_client_id), currency or "")
+    return InvoiceOwner(row.invoice_id, row.owner, str(row.whmcs_client_id), currency or "")
 
 
-async def held_until(ctx: Context, row: Row) -> date | None:
+async def held_until(ctx: Context, row: DunningRow) -> date | None:
     """Return the last day of the holds of an invoice; None where one has no end, or there is none."""
     sql = (
         "SELECT CASE WHEN bool_or(until IS NULL) THEN NULL ELSE max(until) END FROM portal.dunning_holds "

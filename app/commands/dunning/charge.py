@@ -25,7 +25,7 @@ MOST_METHODS = 3
 log = structlog.get_logger()
 
 
-class Decline(Struct, frozen=True):
+class DeclinedMethod(Struct, frozen=True):
     """A declined charge. A hard one is of no use to repeat with the same method."""
 
     method: str
@@ -37,7 +37,7 @@ class Charged(Struct, frozen=True):
     """What came of charging. `doubt`: it may have been charged. `moved`: the invoice cannot be charged any more."""
 
     status: Literal["paid", "pending", "declined", "doubt", "moved"]
-    declines: tuple[Decline, ...] = ()
+    declines: tuple[DeclinedMethod, ...] = ()
 
 
 async def charge(ctx: Context, looked: Looked, methods: Sequence[str], key: str) -> Charged:
@@ -48,14 +48,14 @@ async def charge(ctx: Context, looked: Looked, methods: Sequence[str], key: str)
         UpstreamError: nothing was charged with the method at hand; and what was declined before is forgotten.
     """
     first = next(iter(looked.methods))
-    declines: list[Decline] = []
+    declines: list[DeclinedMethod] = []
     is_default = first if len(looked.methods) == 1 or ctx.settings.whmcs_default_pay_method == "first" else None
     for method in methods[:MOST_METHODS]:
         if method != is_default:
             await _make_default(ctx, looked, method)
             is_default = method
         found = await _charge_one(ctx, looked, f"{key}:{method}")
-        if not isinstance(found, Decline):
+        if not isinstance(found, DeclinedMethod):
             return structs.replace(found, declines=tuple(declines))
         declines.append(structs.replace(found, method=method))
     if is_default != first:
@@ -68,7 +68,7 @@ async def _make_default(ctx: Context, looked: Looked, method: str) -> None:
         await ctx.whmcs.set_default_pay_method(looked.subject.client_id, looked.methods[method].record_id)
 
 
-async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | Decline:
+async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | DeclinedMethod:
     subject = looked.subject
     actor = Actor(
         role="portal", account_id=subject.account_id, whmcs_client_id=subject.client_id, command_key=f"dunning:{key}"
@@ -77,9 +77,9 @@ async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | Decli
         done = await charge_invoice(ctx, actor, subject.invoice_id, "dunning")
     except PaymentRefused as error:
         attempt = await captures.by_key(ctx.pool, subject.invoice_id, actor.command_key)
-        return Decline("", (attempt and attempt.decline_kind) or "unknown", error.code)
+        return DeclinedMethod("", (attempt and attempt.decline_kind) or "unknown", error.code)
     except RuleViolated as error:  # the method was removed meanwhile
-        return Decline("", "hard", error.code)
+        return DeclinedMethod("", "hard", error.code)
     except OutcomeUnknown:
         log.warning("dunning_charge_in_doubt", invoice_id=subject.invoice_id)
         return Charged("doubt")

@@ -18,7 +18,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from app.commands.dunning.policy import Policy
+from app.commands.dunning.policy import DunningPolicy
 from app.commands.dunning.schedule import Calendar, slot_day
 from app.readmodels.invoices import PAYABLE
 
@@ -30,7 +30,7 @@ OVER = {"paid": "paid", "cancelled": "cancelled", "refunded": "refunded", "draft
 """Status in which nothing is to be paid → reason."""
 
 
-class Invoice(Struct, frozen=True, kw_only=True):
+class LiveInvoice(Struct, frozen=True, kw_only=True):
     """An invoice as WHMCS has it now.
 
     Attributes:
@@ -59,7 +59,7 @@ class Client(Struct, frozen=True, kw_only=True):
     group_id: str = "0"
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class JournalFacts(Struct, frozen=True, kw_only=True):
     """What the journal knows of the invoice."""
 
     state: State
@@ -74,14 +74,14 @@ class Known(Struct, frozen=True, kw_only=True):
     methods_refused: frozenset[str] = frozenset()
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class InvoiceFacts(Struct, frozen=True, kw_only=True):
     """Everything that a decision rests on. `invoice` is None if WHMCS has none; `methods` are fingerprints of the
     payment methods on file, the one that is charged first in front."""
 
-    invoice: Invoice | None
+    invoice: LiveInvoice | None
     owner_id: str
     client: Client = Client()
-    known: Known | None = None
+    known: JournalFacts | None = None
     methods: tuple[str, ...] = ()
     held: bool = False
     in_doubt: bool = False
@@ -95,24 +95,24 @@ class End(Struct, frozen=True):
     reason: str
 
 
-class Pause(Struct, frozen=True):
+class StandStill(Struct, frozen=True):
     """The clock stands still, for this reason."""
 
     reason: str
 
 
-class Owed(Struct, frozen=True):
+class StillOwed(Struct, frozen=True):
     """It is owed since its due date, and nothing speaks against going on."""
 
-    invoice: Invoice
+    invoice: LiveInvoice
     due_on: date
 
 
-class Wait(Struct, frozen=True):
+class NotYet(Struct, frozen=True):
     """Nothing is to be done now."""
 
 
-class Charge(Struct, frozen=True):
+class ChargeNow(Struct, frozen=True):
     """Charge these methods, one after another until one is accepted. `slot` is the repetition, 0 for the charge on the
     due date, None for a new method, which uses up no repetition."""
 
@@ -121,10 +121,10 @@ class Charge(Struct, frozen=True):
 
 
 class PassSlot(Struct, frozen=True):
-    """The day of a repetition has come, and nothing can be charged."""
+    """The day of a repetition has come, and nothing can be charged. The reason is one that the customer can change."""
 
     slot: int
-    reason: str
+    reason: str | None
 
 
 class CountDay(Struct, frozen=True):
@@ -135,12 +135,12 @@ class Suspend(Struct, frozen=True):
     """The grace is over, and today is a day for it. The day is counted too."""
 
 
-Standing = End | Pause | Owed
-ChargeDecision = End | Pause | Wait | Charge | PassSlot
-GraceDecision = End | Pause | Wait | CountDay | Suspend
+Standing = End | StandStill | StillOwed
+ChargeDecision = End | StandStill | NotYet | ChargeNow | PassSlot
+GraceDecision = End | StandStill | NotYet | CountDay | Suspend
 
 
-def standing(facts: Facts, today: date) -> Standing:
+def standing(facts: InvoiceFacts, today: date) -> Standing:
     """Say whether the invoice is owed, by whom it was taken up, and may be acted on."""
     invoice, known = facts.invoice, facts.known
     if invoice is None:
@@ -152,7 +152,7 @@ def standing(facts: Facts, today: date) -> Standing:
     if invoice.status == "collections":
         return End("abandoned", "collections")
     if invoice.status not in PAYABLE or invoice.balance is None or invoice.due_on is None:
-        return Pause("payment_pending" if invoice.status == "payment_pending" else "unclear")
+        return StandStill("payment_pending" if invoice.status == "payment_pending" else "unclear")
     if invoice.balance <= 0:
         return End("settled", "paid")
     if invoice.due_on > today:
@@ -164,27 +164,27 @@ def standing(facts: Facts, today: date) -> Standing:
     if facts.paid_before or (known and known.state == "settled" and known.ended_reason not in RESTARTABLE):
         return End("abandoned", "open_again")
     if facts.in_doubt or facts.held:
-        return Pause("payment_in_doubt" if facts.in_doubt else "on_hold")
-    return Owed(invoice, invoice.due_on)
+        return StandStill("payment_in_doubt" if facts.in_doubt else "on_hold")
+    return StillOwed(invoice, invoice.due_on)
 
 
-def charge_decision(facts: Facts, policy: Policy, calendar: Calendar, at: datetime) -> ChargeDecision:
+def charge_decision(facts: InvoiceFacts, policy: DunningPolicy, calendar: Calendar, at: datetime) -> ChargeDecision:
     """Say whether the invoice is charged now."""
     today = calendar.day_of(at)
     stands = standing(facts, today)
-    if not isinstance(stands, Owed):
+    if not isinstance(stands, StillOwed):
         return stands
     methods, known = _chargeable(facts), facts.known
     if known is None or known.state not in OPEN:
-        return _first(stands, methods, policy, calendar, at)
+        return _first(stands, facts, policy, calendar, at)
     if methods and (new := [each for each in methods if each not in known.methods_seen]):
-        return Charge(None, tuple(new))
+        return ChargeNow(None, tuple(new))
     if known.state != "trying" or known.next_step_at is None or known.next_step_at > at:
-        return Wait()
+        return NotYet()
     return _slot(known.slot + 1, facts, methods)
 
 
-def _chargeable(facts: Facts) -> tuple[str, ...]:
+def _chargeable(facts: InvoiceFacts) -> tuple[str, ...]:
     """Return what may be charged, without what was refused for good."""
     if facts.invoice is None or not facts.invoice.chargeable or facts.client.charges_off:
         return ()
@@ -192,38 +192,47 @@ def _chargeable(facts: Facts) -> tuple[str, ...]:
     return tuple(each for each in facts.methods if each not in refused)
 
 
-def _first(owed: Owed, methods: tuple[str, ...], policy: Policy, calendar: Calendar, at: datetime) -> ChargeDecision:
+def _first(
+    owed: StillOwed, facts: InvoiceFacts, policy: DunningPolicy, calendar: Calendar, at: datetime
+) -> ChargeDecision:
     """Decide for an invoice that is not in dunning. It is charged on its due date, unless it was issued on that day:
     then its customer may be paying it at this moment."""
-    today = calendar.day_of(at)
+    today, methods = calendar.day_of(at), _chargeable(facts)
     if at < calendar.opening(today):
-        return Wait()
+        return NotYet()
     if today >= slot_day(policy, 1, owed.due_on, None):
-        return Charge(1, methods) if methods else PassSlot(1, "payment_method_missing")
+        return _slot(1, facts, methods)
     issued_on = owed.invoice.issued_on
     if today == owed.due_on and issued_on is not None and issued_on < today and methods:
-        return Charge(0, methods)
-    return Wait()
+        return ChargeNow(0, methods)
+    return NotYet()
 
 
-def _slot(slot: int, facts: Facts, methods: tuple[str, ...]) -> ChargeDecision:
+def _slot(slot: int, facts: InvoiceFacts, methods: tuple[str, ...]) -> ChargeDecision:
     if methods:
-        return Charge(slot, methods)
-    return PassSlot(slot, "payment_method_refused" if facts.methods else "payment_method_missing")
+        return ChargeNow(slot, methods)
+    return PassSlot(slot, _why_nothing_is_charged(facts))
 
 
-def grace_decision(facts: Facts, policy: Policy, calendar: Calendar, at: datetime) -> GraceDecision:
+def _why_nothing_is_charged(facts: InvoiceFacts) -> str | None:
+    """Return what the customer could change; None where the invoice is not for charging at all."""
+    if facts.invoice is None or not facts.invoice.chargeable or facts.client.charges_off:
+        return None
+    return "payment_method_refused" if facts.methods else "payment_method_missing"
+
+
+def grace_decision(facts: InvoiceFacts, policy: DunningPolicy, calendar: Calendar, at: datetime) -> GraceDecision:
     """Say what becomes of the grace today. A day counts only if the process was there to count it."""
     today = calendar.day_of(at)
     stands = standing(facts, today)
-    if not isinstance(stands, Owed):
+    if not isinstance(stands, StillOwed):
         return stands
     known = facts.known
     if known is None or known.state != "grace" or policy.grace_days is None or facts.client.exempt:
-        return Wait()
+        return NotYet()
     counts = known.grace_seen_on is None or known.grace_seen_on < today
     seen = known.grace_seen + counts
     over = seen >= policy.grace_days and (today - stands.due_on).days >= policy.patience_days
     if over and known.suspend_on is not None and known.suspend_on <= today and calendar.is_working_day(today):
         return Suspend()
-    return CountDay() if counts else Wait()
+    return CountDay() if counts else NotYet()

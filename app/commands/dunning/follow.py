@@ -15,7 +15,7 @@ from msgspec import structs
 
 from app.commands.dunning import attend, candidates, journal
 from app.commands.dunning.decide import End, standing
-from app.commands.dunning.journal import COLUMNS, Row
+from app.commands.dunning.journal import COLUMNS, DunningRow
 from app.commands.dunning.look import look
 from app.commands.dunning.restore import HELD, restore_all
 from app.commands.dunning.schedule import Calendar, calendar_of
@@ -55,7 +55,7 @@ async def follow(ctx: Context, at: datetime) -> int:
     """
     calendar = calendar_of(ctx.settings)
     today = calendar.day_of(at)
-    for row in await rows(ctx.pool, Row, _NEWS, today, at, LOOK_AGAIN_SECONDS):
+    for row in await rows(ctx.pool, DunningRow, _NEWS, today, at, LOOK_AGAIN_SECONDS):
         try:
             await _settle(ctx, row, at, today)
         except Exception as error:
@@ -63,13 +63,13 @@ async def follow(ctx: Context, at: datetime) -> int:
                 raise
             log.warning("dunning_not_followed", invoice_id=row.invoice_id, error=repr(error))
             await journal.note_look(ctx.pool, row.invoice_id, at)
-    for row in await rows(ctx.pool, Row, _HELD, today):
+    for row in await rows(ctx.pool, DunningRow, _HELD, today):
         await _hold(ctx, row, calendar, at)
     await _ask_again(ctx, at)
     return await restore_all(ctx, at, today)
 
 
-async def _settle(ctx: Context, row: Row, at: datetime, today: date) -> None:
+async def _settle(ctx: Context, row: DunningRow, at: datetime, today: date) -> None:
     """Read an invoice of which the read models say that nothing is owed, and end its dunning if WHMCS says so too."""
     async with attend.turn(ctx, row.invoice_id) as mine:
         if not mine:
@@ -81,7 +81,7 @@ async def _settle(ctx: Context, row: Row, at: datetime, today: date) -> None:
         await journal.note_look(ctx.pool, row.invoice_id, at)
 
 
-async def _hold(ctx: Context, row: Row, calendar: Calendar, at: datetime) -> None:
+async def _hold(ctx: Context, row: DunningRow, calendar: Calendar, at: datetime) -> None:
     """Take a held invoice back into its grace: its services come back, until the hold is over."""
     async with attend.turn(ctx, row.invoice_id) as mine:
         if mine:

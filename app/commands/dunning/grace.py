@@ -13,14 +13,14 @@ from msgspec import Struct
 
 from app.audit import Operator, audit
 from app.commands.dunning import attend, candidates, journal, moves
-from app.commands.dunning.decide import End, Pause, Suspend, Wait, grace_decision
-from app.commands.dunning.journal import Row
+from app.commands.dunning.decide import End, NotYet, StandStill, Suspend, grace_decision
+from app.commands.dunning.journal import DunningRow
 from app.commands.dunning.look import Looked, look
-from app.commands.dunning.moves import Terms
+from app.commands.dunning.moves import InvoiceTerms
 from app.commands.dunning.policy import MOST_DAYS, policies
 from app.commands.dunning.schedule import Calendar, calendar_of
 from app.commands.dunning.suspend import is_fresh, suspend
-from app.commands.execution.context import Context
+from app.commands.execution.context import Context, StaffCommand
 from app.readmodels.services import ENDED
 
 ALWAYS = 3
@@ -42,8 +42,8 @@ log = structlog.get_logger()
 class Today(Struct, frozen=True):
     """The rows that a run attends to: those whose grace goes on, and those that are due for suspension today."""
 
-    going_on: Sequence[Row]
-    due: Sequence[Row]
+    going_on: Sequence[DunningRow]
+    due: Sequence[DunningRow]
 
 
 async def of_today(ctx: Context, calendar: Calendar, at: datetime) -> Today:
@@ -56,11 +56,11 @@ async def of_today(ctx: Context, calendar: Calendar, at: datetime) -> Today:
     return Today([each for each in ours if each not in due], due)
 
 
-def _may_be_due(row: Row, shortest: int, today: date) -> bool:
+def _may_be_due(row: DunningRow, shortest: int, today: date) -> bool:
     return row.suspend_on is not None and row.suspend_on <= today and row.grace_seen + 1 >= shortest
 
 
-async def excess(ctx: Context, calendar: Calendar, due: Sequence[Row], at: datetime) -> str | None:
+async def excess(ctx: Context, calendar: Calendar, due: Sequence[DunningRow], at: datetime) -> str | None:
     """Return why nobody is suspended today, if more accounts are due than one day may suspend."""
     today = calendar.day_of(at)
     done = {each["account_id"] for each in await ctx.pool.fetch(_SUSPENDED, calendar.midnight(today))}
@@ -85,7 +85,7 @@ async def permit(pool: asyncpg.Pool, operator: Operator, day: date, most: int) -
         await audit(connection, operator, "suspension.permit", [day.isoformat()], most=str(most))
 
 
-async def pass_day(ctx: Context, row: Row, at: datetime, *, may_suspend: bool) -> None:
+async def pass_day(ctx: Context, row: DunningRow, at: datetime, *, may_suspend: bool) -> None:
     """Count a day of an invoice's grace, or suspend what it bills if the grace is over and `may_suspend`.
 
     Raises:
@@ -107,11 +107,11 @@ async def pass_day(ctx: Context, row: Row, at: datetime, *, may_suspend: bool) -
             return
         if isinstance(decision, Suspend) and may_suspend and await _suspended(ctx, looked, looked.row, at, today):
             return
-        if not isinstance(decision, Wait):
-            await _count(ctx, looked.row, terms, at, today, counted=not isinstance(decision, Pause))
+        if not isinstance(decision, NotYet):
+            await _count(ctx, looked.row, terms, at, today, counted=not isinstance(decision, StandStill))
 
 
-async def _suspended(ctx: Context, looked: Looked, row: Row, at: datetime, today: date) -> bool:
+async def _suspended(ctx: Context, looked: Looked, row: DunningRow, at: datetime, today: date) -> bool:
     """Suspend, if the read models agree that the invoice is unpaid. Returns whether that settles the day."""
     if not await is_fresh(ctx, row.owner, row.invoice_id):
         log.warning("suspension_postponed", invoice_id=row.invoice_id, reason="the read models are not fresh")
@@ -122,8 +122,13 @@ async def _suspended(ctx: Context, looked: Looked, row: Row, at: datetime, today
     return outcome != "kept"
 
 
-async def _count(ctx: Context, row: Row, terms: Terms, at: datetime, today: date, *, counted: bool) -> None:
+async def _count(
+    ctx: Context, row: DunningRow, terms: InvoiceTerms, at: datetime, today: date, *, counted: bool
+) -> None:
     counts = counted and (row.grace_seen_on is None or row.grace_seen_on < today)
     to, told = moves.after_day(row, terms, today, counted=counts)
     if to != row:
         await journal.store(ctx.pool, row, to, at, told)
+
+
+COMMANDS = (StaffCommand(permit, "suspension.permit"),)

@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct, structs
 
-from app.commands.dunning.decide import Known, State
+from app.commands.dunning.decide import JournalFacts, State
 from app.db import Db, row, rows
 
 COLUMNS = """whmcs_invoice_id, account_id, whmcs_client_id, state, attempts, max_attempts, next_attempt_at, suspend_on,
@@ -63,11 +63,11 @@ ON CONFLICT DO NOTHING
 """
 
 
-class MovedOn(Exception):
+class DunningMovedOn(Exception):
     """Another process moved the invoice on; this attempt ends without effect."""
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class DunningRow(Struct, frozen=True, kw_only=True):
     """One invoice in dunning, as `portal.dunning` has it."""
 
     whmcs_invoice_id: int
@@ -107,9 +107,9 @@ class Row(Struct, frozen=True, kw_only=True):
         return UUID(self.account_id)
 
     @property
-    def known(self) -> Known:
+    def known(self) -> JournalFacts:
         """What decisions need of the row."""
-        return Known(
+        return JournalFacts(
             state=self.state,
             ended_reason=self.ended_reason,
             slot=self.slot,
@@ -131,18 +131,22 @@ class Told(Struct, frozen=True):
     detail: dict[str, Any] = {}
 
 
-async def one(db: Db, invoice_id: str) -> Row | None:
+async def one(db: Db, invoice_id: str) -> DunningRow | None:
     """Return the row of an invoice."""
-    return await row(db, Row, f"SELECT {COLUMNS} FROM portal.dunning WHERE whmcs_invoice_id = $1", int(invoice_id))
+    return await row(
+        db, DunningRow, f"SELECT {COLUMNS} FROM portal.dunning WHERE whmcs_invoice_id = $1", int(invoice_id)
+    )
 
 
-async def all_open(db: Db, states: Sequence[State]) -> list[Row]:
+async def all_open(db: Db, states: Sequence[State]) -> list[DunningRow]:
     """Return the open rows in these states, by invoice."""
     sql = f"SELECT {COLUMNS} FROM portal.dunning WHERE ended_at IS NULL AND state = ANY($1) ORDER BY whmcs_invoice_id"
-    return await rows(db, Row, sql, list(states))
+    return await rows(db, DunningRow, sql, list(states))
 
 
-async def store(pool: asyncpg.Pool, was: Row | None, to: Row, at: datetime, told: Sequence[Told] = ()) -> Row:
+async def store(
+    pool: asyncpg.Pool, was: DunningRow | None, to: DunningRow, at: datetime, told: Sequence[Told] = ()
+) -> DunningRow:
     """Store a move, or a new row, with what the customer is told of it.
 
     Raises:
@@ -152,9 +156,9 @@ async def store(pool: asyncpg.Pool, was: Row | None, to: Row, at: datetime, told
     values = [getattr(to, name) for name in _WRITTEN]
     async with pool.acquire() as connection, connection.transaction():
         sql = _MOVE if was else _INSERT
-        stored = await row(connection, Row, sql, to.whmcs_invoice_id, version, at, *values)
+        stored = await row(connection, DunningRow, sql, to.whmcs_invoice_id, version, at, *values)
         if stored is None:
-            raise MovedOn(to.invoice_id)
+            raise DunningMovedOn(to.invoice_id)
         for each in told:
             key = (stored.whmcs_invoice_id, stored.account_id, stored.round)
             await connection.execute(_STEP, *key, each.step, each.number, at, each.detail)
@@ -174,7 +178,7 @@ async def note_look(db: Db, invoice_id: str, at: datetime) -> None:
     await db.execute("UPDATE portal.dunning SET looked_at = $2 WHERE whmcs_invoice_id = $1", int(invoice_id), at)
 
 
-def ended(of: Row, state: State, reason: str, at: datetime) -> Row:
+def ended(of: DunningRow, state: State, reason: str, at: datetime) -> DunningRow:
     """Return the row after its end."""
     return structs.replace(
         of,

@@ -14,8 +14,8 @@ from msgspec import Struct
 from app.clock import now
 from app.commands.billing import captures
 from app.commands.dunning import journal
-from app.commands.dunning.decide import Client, Facts, Invoice
-from app.commands.dunning.journal import Row
+from app.commands.dunning.decide import Client, InvoiceFacts, LiveInvoice
+from app.commands.dunning.journal import DunningRow
 from app.commands.execution.context import Context
 from app.errors import UpstreamNotFound
 from app.intake import parse
@@ -34,7 +34,7 @@ SELECT EXISTS (
 """
 
 
-class Subject(Struct, frozen=True):
+class InvoiceOwner(Struct, frozen=True):
     """An invoice to look at, and whose it is as far as the portal knows. An unknown currency is empty."""
 
     invoice_id: str
@@ -47,13 +47,13 @@ class Looked(Struct, frozen=True):
     """What was seen: the facts, the journal's row, and the payment methods by fingerprint, first the one that WHMCS
     lists first."""
 
-    subject: Subject
-    facts: Facts
-    row: Row | None
+    subject: InvoiceOwner
+    facts: InvoiceFacts
+    row: DunningRow | None
     methods: dict[str, WhmcsRecord]
 
 
-async def look(ctx: Context, subject: Subject, today: date) -> Looked:
+async def look(ctx: Context, subject: InvoiceOwner, today: date) -> Looked:
     """Read everything that decisions about an invoice rest on.
 
     Raises:
@@ -67,7 +67,7 @@ async def look(ctx: Context, subject: Subject, today: date) -> Looked:
     listed = await ctx.whmcs.pay_methods(subject.client_id) if own and not client.closed else ()
     methods = {fingerprint(each): each for each in listed}
     sent = await captures.last(ctx.pool, subject.invoice_id)
-    facts = Facts(
+    facts = InvoiceFacts(
         invoice=invoice,
         owner_id=subject.client_id,
         client=client,
@@ -75,12 +75,12 @@ async def look(ctx: Context, subject: Subject, today: date) -> Looked:
         methods=tuple(methods),
         held=await is_held(ctx.pool, str(subject.account_id), int(subject.invoice_id), today),
         in_doubt=bool(sent and sent.open_for_seconds) or bool(await captures.in_doubt(ctx.pool, subject.invoice_id)),
-        paid_before=await _was_paid(ctx.pool, subject.invoice_id),
+        paid_before=not (row and row.adopted_by) and await _was_paid(ctx.pool, subject.invoice_id),
     )
     return Looked(subject, facts, row, methods)
 
 
-async def _invoice(ctx: Context, subject: Subject) -> WhmcsRecord | None:
+async def _invoice(ctx: Context, subject: InvoiceOwner) -> WhmcsRecord | None:
     read_at = now()
     try:
         if subject.currency:
@@ -103,7 +103,7 @@ async def _client(ctx: Context, client_id: str) -> Client:
     return Client(closed=closed, charges_off=found.charges_off, exempt=exempt, group_id=found.group_id)
 
 
-def _facts_of(record: WhmcsRecord) -> Invoice:
+def _facts_of(record: WhmcsRecord) -> LiveInvoice:
     data = record.data
     lines: list[dict[str, Any]] = data["items"]
     kinds = [str(each.get("type") or "").strip() for each in lines]
@@ -111,7 +111,7 @@ def _facts_of(record: WhmcsRecord) -> Invoice:
     services = [
         str(each["relid"]) for each, kind in zip(lines, kinds, strict=True) if kind == "Hosting" and each["relid"]
     ]
-    return Invoice(
+    return LiveInvoice(
         client_id=record.owner_id or "",
         status=status_of(data["status"]),
         balance=parse.money(data["balance"]),

@@ -8,33 +8,33 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from app.commands.dunning.charge import Decline
-from app.commands.dunning.decide import Facts
-from app.commands.dunning.journal import Row, Told
+from app.commands.dunning.charge import DeclinedMethod
+from app.commands.dunning.decide import InvoiceFacts
+from app.commands.dunning.journal import DunningRow, Told
 from app.commands.dunning.look import Looked
-from app.commands.dunning.policy import Policy
+from app.commands.dunning.policy import DunningPolicy
 from app.commands.dunning.schedule import Calendar, forecast, slot_day, suspension_day
 
 PAUSE = timedelta(hours=1)
 
-Moved = tuple[Row, list[Told]]
+Moved = tuple[DunningRow, list[Told]]
 
 
-class Terms(Struct, frozen=True):
+class InvoiceTerms(Struct, frozen=True):
     """By what the invoice is treated. `suspends`: something may be suspended for it, and suspending is the portal's."""
 
-    policy: Policy
+    policy: DunningPolicy
     calendar: Calendar
     suspends: bool
 
 
-def begun(looked: Looked, terms: Terms, at: datetime) -> Row:
+def begun(looked: Looked, terms: InvoiceTerms, at: datetime) -> DunningRow:
     """Return the row of an invoice that enters dunning, or begins again; nothing has been tried yet."""
     was, invoice = looked.row, looked.facts.invoice
     assert invoice is not None
     due_on = invoice.due_on or terms.calendar.day_of(at)
     first_on = max(slot_day(terms.policy, 1, due_on, None), terms.calendar.day_of(at))
-    row = Row(
+    row = DunningRow(
         whmcs_invoice_id=int(looked.subject.invoice_id),
         account_id=str(looked.subject.account_id),
         whmcs_client_id=int(looked.subject.client_id),
@@ -52,7 +52,14 @@ def begun(looked: Looked, terms: Terms, at: datetime) -> Row:
     return _dated(row, looked.facts, terms, None)
 
 
-def after_slot(row: Row, slot: int, facts: Facts, declines: tuple[Decline, ...], terms: Terms, at: datetime) -> Moved:
+def after_slot(
+    row: DunningRow,
+    slot: int,
+    facts: InvoiceFacts,
+    declines: tuple[DeclinedMethod, ...],
+    terms: InvoiceTerms,
+    at: datetime,
+) -> Moved:
     """Move on after the day of a repetition, or after the charge on the due date, which is slot 0."""
     today, policy = terms.calendar.day_of(at), terms.policy
     told = [*_failed("payment_failed", slot, declines)]
@@ -72,7 +79,9 @@ def after_slot(row: Row, slot: int, facts: Facts, declines: tuple[Decline, ...],
     return row, _detailed(told, row, terms.calendar)
 
 
-def after_new_method(row: Row, facts: Facts, declines: tuple[Decline, ...], terms: Terms, at: datetime) -> Moved:
+def after_new_method(
+    row: DunningRow, facts: InvoiceFacts, declines: tuple[DeclinedMethod, ...], terms: InvoiceTerms, at: datetime
+) -> Moved:
     """Move on after a new payment method was declined: the schedule stays as it was."""
     row = _declined(row, facts, declines)
     next_attempt_at = row.next_step_at if row.state == "trying" and _left(row, facts) else None
@@ -80,12 +89,12 @@ def after_new_method(row: Row, facts: Facts, declines: tuple[Decline, ...], term
     return row, _detailed([*_failed("new_method_failed", None, declines)], row, terms.calendar)
 
 
-def paused(row: Row, at: datetime) -> Row:
+def paused(row: DunningRow, at: datetime) -> DunningRow:
     """Let a row stand still; it is looked at again in an hour."""
     return structs.replace(row, next_step_at=at + PAUSE) if row.state == "trying" else row
 
 
-def after_day(row: Row, terms: Terms, today: date, *, counted: bool) -> Moved:
+def after_day(row: DunningRow, terms: InvoiceTerms, today: date, *, counted: bool) -> Moved:
     """Move on after a day of grace; one that does not count moves the suspension, and never to an earlier day."""
     seen = row.grace_seen + counted
     planned = suspension_day(terms.calendar, terms.policy, today if counted else today + timedelta(days=1), seen)
@@ -97,19 +106,19 @@ def after_day(row: Row, terms: Terms, today: date, *, counted: bool) -> Moved:
     return row, _detailed(told, row, terms.calendar)
 
 
-def _dated(row: Row, facts: Facts, terms: Terms, passed_on: date | None) -> Row:
+def _dated(row: DunningRow, facts: InvoiceFacts, terms: InvoiceTerms, passed_on: date | None) -> DunningRow:
     """Return the row with the dates that the customer sees while charges are repeated."""
     planned = forecast(terms.calendar, terms.policy, row.slot + 1, row.due_on, passed_on) if terms.suspends else None
     return structs.replace(row, next_attempt_at=row.next_step_at if _left(row, facts) else None, suspend_on=planned)
 
 
-def _left(row: Row, facts: Facts) -> bool:
+def _left(row: DunningRow, facts: InvoiceFacts) -> bool:
     """Return whether anything is on file that may be charged."""
     chargeable = facts.invoice is not None and facts.invoice.chargeable and not facts.client.charges_off
     return chargeable and any(each not in row.methods_refused for each in facts.methods)
 
 
-def _declined(row: Row, facts: Facts, declines: tuple[Decline, ...]) -> Row:
+def _declined(row: DunningRow, facts: InvoiceFacts, declines: tuple[DeclinedMethod, ...]) -> DunningRow:
     refused = [each.method for each in declines if each.kind == "hard" and each.method]
     last = {"last_decline_kind": declines[-1].kind, "last_decline_code": declines[-1].code} if declines else {}
     return structs.replace(
@@ -120,13 +129,13 @@ def _declined(row: Row, facts: Facts, declines: tuple[Decline, ...]) -> Row:
     )
 
 
-def _failed(step: str, number: int | None, declines: tuple[Decline, ...]) -> list[Told]:
+def _failed(step: str, number: int | None, declines: tuple[DeclinedMethod, ...]) -> list[Told]:
     return (
         [Told(step, number, {"decline_kind": declines[-1].kind, "decline_code": declines[-1].code})] if declines else []
     )
 
 
-def _detailed(told: list[Told], row: Row, calendar: Calendar) -> list[Told]:
+def _detailed(told: list[Told], row: DunningRow, calendar: Calendar) -> list[Told]:
     """Add what the customer reads with every step: the next attempt, and the day of suspension."""
     days: dict[str, Any] = {
         "next_attempt_on": calendar.day_of(row.next_attempt_at).isoformat() if row.next_attempt_at else None,

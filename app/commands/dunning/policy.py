@@ -15,7 +15,7 @@ MOST_DAYS = 90
 NEVER = "never"
 
 
-class Policy(Struct, frozen=True):
+class DunningPolicy(Struct, frozen=True):
     """Charges are repeated so many days after the due date; `grace_days` after the last, services are suspended. None:
     they never are."""
 
@@ -32,16 +32,16 @@ class Policy(Struct, frozen=True):
 class Policies(Struct, frozen=True):
     """The usual policy and the exceptions."""
 
-    usual: Policy
-    of_groups: Mapping[str, Policy] = {}
-    of_products: Mapping[str, Policy] = {}
+    usual: DunningPolicy
+    of_groups: Mapping[str, DunningPolicy] = {}
+    of_products: Mapping[str, DunningPolicy] = {}
 
     @property
-    def all(self) -> tuple[Policy, ...]:
+    def all(self) -> tuple[DunningPolicy, ...]:
         """All policies, the usual one first."""
         return self.usual, *self.of_groups.values(), *self.of_products.values()
 
-    def of(self, group_id: str, product_ids: Iterable[str]) -> Policy:
+    def of(self, group_id: str, product_ids: Iterable[str]) -> DunningPolicy:
         """Return the policy of an invoice: that of the client's group, or the most patient of its products'."""
         if group_id in self.of_groups:
             return self.of_groups[group_id]
@@ -55,9 +55,9 @@ def policies(settings: Settings) -> Policies:
     Raises:
         SettingsError: one sentence about what cannot be used.
     """
-    usual = Policy(_days("DUNNING_RETRY_DAYS", settings.dunning_retry_days), settings.dunning_grace_days)
+    usual = DunningPolicy(_days("DUNNING_RETRY_DAYS", settings.dunning_retry_days), settings.dunning_grace_days)
     _sensible("DUNNING_RETRY_DAYS", usual)
-    named: dict[str, dict[str, Policy]] = {"group": {}, "product": {}}
+    named: dict[str, dict[str, DunningPolicy]] = {"group": {}, "product": {}}
     for entry in filter(None, map(str.strip, settings.dunning_policies.split(";"))):
         kind, record_id, policy = _exception(entry)
         if record_id in named[kind]:
@@ -66,13 +66,13 @@ def policies(settings: Settings) -> Policies:
     return Policies(usual, named["group"], named["product"])
 
 
-def _exception(entry: str) -> tuple[str, str, Policy]:
+def _exception(entry: str) -> tuple[str, str, DunningPolicy]:
     subject, _, terms = entry.partition(":")
     kind, _, record_id = subject.strip().partition(" ")
     days, _, grace = terms.partition("+")
     if kind not in ("group", "product") or not _is_number(record_id.strip()) or not grace:
         raise SettingsError(f"DUNNING_POLICIES cannot be used: {entry!r} is not like `product 12: 1,3,7 + 7`.")
-    policy = Policy(_days("DUNNING_POLICIES", days), _grace(entry, grace.strip()))
+    policy = DunningPolicy(_days("DUNNING_POLICIES", days), _grace(entry, grace.strip()))
     _sensible("DUNNING_POLICIES", policy)
     return kind, str(int(record_id)), policy
 
@@ -92,7 +92,7 @@ def _days(name: str, text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def _sensible(name: str, policy: Policy) -> None:
+def _sensible(name: str, policy: DunningPolicy) -> None:
     """Refuse days out of order, and a suspension without a day to pay in: nobody is suspended on the first failure."""
     days = policy.retry_days
     if list(days) != sorted(set(days)) or any(not 1 <= day <= MOST_DAYS for day in days):

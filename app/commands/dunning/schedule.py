@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from holidays import HolidayBase, country_holidays
 from msgspec import Struct
 
-from app.commands.dunning.policy import Policy
+from app.commands.dunning.policy import DunningPolicy
 from app.settings import Settings, SettingsError
 
 SATURDAY = 5
@@ -72,7 +72,7 @@ def calendar_of(settings: Settings) -> Calendar:
     return Calendar(ZoneInfo(settings.whmcs_time_zone), settings.dunning_hour, country)
 
 
-def slot_day(policy: Policy, slot: int, due_on: date, passed_on: date | None) -> date:
+def slot_day(policy: DunningPolicy, slot: int, due_on: date, passed_on: date | None) -> date:
     """Return the day of a slot, counted from 1: so many days after the due date, and not sooner after the slot before,
     which passed on `passed_on`."""
     days = policy.retry_days
@@ -82,14 +82,14 @@ def slot_day(policy: Policy, slot: int, due_on: date, passed_on: date | None) ->
     return max(planned, passed_on + timedelta(days=days[slot - 1] - days[slot - 2]))
 
 
-def suspension_day(calendar: Calendar, policy: Policy, last_on: date, grace_seen: int = 0) -> date | None:
+def suspension_day(calendar: Calendar, policy: DunningPolicy, last_on: date, grace_seen: int = 0) -> date | None:
     """Return the day of suspension if the last slot, or the last day of grace that counted, was on `last_on`."""
     if policy.grace_days is None:
         return None
     return calendar.working_day(last_on + timedelta(days=max(policy.grace_days - grace_seen, 0)))
 
 
-def forecast(calendar: Calendar, policy: Policy, slot: int, due_on: date, passed_on: date | None) -> date | None:
+def forecast(calendar: Calendar, policy: DunningPolicy, slot: int, due_on: date, passed_on: date | None) -> date | None:
     """Return the day of suspension as things stand before the last slot has passed; `slot` is the next one."""
     day = passed_on
     for number in range(slot, len(policy.retry_days) + 1):

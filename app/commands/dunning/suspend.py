@@ -15,8 +15,8 @@ import structlog
 from msgspec import structs
 
 from app.commands.dunning import journal
-from app.commands.dunning.decide import Owed, standing
-from app.commands.dunning.journal import Row, Told
+from app.commands.dunning.decide import StillOwed, standing
+from app.commands.dunning.journal import DunningRow, Told
 from app.commands.dunning.look import Looked, look
 from app.commands.execution.context import Context
 from app.commands.subscriptions.service_lock import lock_service
@@ -75,7 +75,7 @@ Outcome = Literal["suspended", "kept", "nothing"]
 """kept: it was paid at the last moment, or staff keep the services as they are. nothing: no service is left."""
 
 
-async def suspend(ctx: Context, looked: Looked, row: Row, at: datetime, today: date) -> Outcome:
+async def suspend(ctx: Context, looked: Looked, row: DunningRow, at: datetime, today: date) -> Outcome:
     """Suspend the services of an invoice.
 
     Raises:
@@ -121,7 +121,7 @@ async def _suspend_one(ctx: Context, looked: Looked, service: ServiceStanding, t
     """Suspend a service, unless the invoice was paid at the last moment."""
     async with lock_service(ctx, service.service_id) as mine:
         last = await look(ctx, looked.subject, today)
-        if not isinstance(standing(last.facts, today), Owed):
+        if not isinstance(standing(last.facts, today), StillOwed):
             return False
         await mine.prove()
         try:

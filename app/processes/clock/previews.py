@@ -9,6 +9,7 @@ from msgspec import structs
 
 from app.commands.billing import capture_looks
 from app.commands.billing.watch_automation import ask
+from app.commands.dunning.staff.adopt import left_alone
 from app.commands.subscriptions.plan_changes import journal, scheduled_lists
 from app.ingest import retention
 from app.processes.clock.job import ClockJob
@@ -73,6 +74,7 @@ async def _automation(r: Resources) -> list[str]:
 
 PREVIEWS: dict[str, Callable[[Resources], Awaitable[list[str]]]] = {
     "automation": _automation,
+    "captures": lambda r: left_alone(r.context, "captures"),
     "clean": _clean,
     "doubts": _doubts,
     "fanout": _fanout,
@@ -80,4 +82,5 @@ PREVIEWS: dict[str, Callable[[Resources], Awaitable[list[str]]]] = {
     "plans": _plans,
     "rebuild": _rebuild,
     "scheduled": _scheduled,
+    "suspension": lambda r: left_alone(r.context, "suspension"),
 }

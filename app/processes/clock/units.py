@@ -52,7 +52,8 @@ def _counts(done: int, failed: int) -> str:
 async def preview(resources: Resources, job: ClockJob) -> list[str] | None:
     """Return what a run would do now, in sentences; None if the job has no preview. Changes nothing."""
     if job.units is not None:
-        return await _listed(resources, job.units)
+        more = await job.preview(resources) if job.preview else []
+        return [*await _listed(resources, job.units), *more]
     return None if job.preview is None else await job.preview(resources)
 
 

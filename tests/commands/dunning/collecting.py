@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from app.commands.dunning import journal
 from app.commands.dunning.follow import follow
-from app.commands.dunning.journal import Row
+from app.commands.dunning.journal import DunningRow
 from app.commands.execution.context import Actor
 from app.errors import PortalError
-from app.processes import dunning
+from app.processes import chores, dunning
 from app.processes.clock.job import Postponed, Unit
 
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -67,11 +67,13 @@ class Collecting:
             await self.desk.pool.execute(
                 f"UPDATE portal.{table} SET sent_at = sent_at - $1 * interval '1 minute'", minutes
             )
+        await self.desk.pool.execute("UPDATE portal.capture_attempts SET looked_at = NULL")
         self.desk.let_in()
 
     async def run(self, *, careful: bool = False) -> None:
         """Run every job once, in the order in which they come; `careful`, as the runner does, past units that fail."""
         self.desk.let_in()
+        await chores.look_at_captures(self.desk.resources)
         for job in (dunning.captures, dunning.suspension):
             await self._units(job, careful=careful)
         await self.follow()
@@ -147,7 +149,7 @@ class Collecting:
         (await self.desk.sandbox.control.post(f"/whmcs/invoices/{invoice_id}/pay", json=body)).raise_for_status()
         await self.desk.reread("invoice", invoice_id)
 
-    async def row(self, invoice_id: str) -> Row | None:
+    async def row(self, invoice_id: str) -> DunningRow | None:
         """Return the journal's row of an invoice."""
         return await journal.one(self.desk.pool, invoice_id)
 

@@ -57,8 +57,8 @@ async def test_every_account_ends_as_the_model_says(collecting: Collecting) -> N
         await _run_all(c, chance)
         for walker in walkers:
             walker.model.day(today)
-            where = f"seed {SEED}, day {number}, invoice {walker.invoice}: {walker.acts}"
-            assert await c.status(walker.service) == walker.model.status, where
+            status, row = await c.status(walker.service), await c.row(walker.invoice)
+            assert status == walker.model.status, f"seed {SEED}, {today}: {walker.acts}, {walker.model}, {row}"
     for walker in walkers:
         await _settled(c, walker)
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.commands.dunning.policy import Policy, policies
+from app.commands.dunning.policy import DunningPolicy, policies
 from app.commands.dunning.schedule import Calendar, forecast, slot_day, suspension_day
 from app.processes.clock import registry
 from app.settings import Settings, SettingsError
 
-POLICY = Policy((1, 3, 7), 7)
+POLICY = DunningPolicy((1, 3, 7), 7)
 TOKYO = Calendar(ZoneInfo("Asia/Tokyo"), 9, "JP")
 DUE = date(2027, 1, 18)
 DAYS = st.dates(date(2026, 1, 1), date(2030, 12, 31))
@@ -61,7 +61,7 @@ def test_what_is_announced_is_what_happens_if_nothing_is_missed() -> None:
     announced = forecast(TOKYO, POLICY, 1, DUE, None)
     assert announced == suspension_day(TOKYO, POLICY, DUE + timedelta(days=7)) == date(2027, 2, 1)
     assert forecast(TOKYO, POLICY, 3, DUE, DUE + timedelta(days=10)) == date(2027, 2, 8)  # a week late
-    assert suspension_day(TOKYO, Policy((1,), None), DUE) is None
+    assert suspension_day(TOKYO, DunningPolicy((1,), None), DUE) is None
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_what_cannot_be_used_is_said_in_one_sentence(settings: Settings, changed
 def test_a_group_outranks_products_and_the_most_patient_product_counts(settings: Settings) -> None:
     text = "group 3: 2,5 + 14; product 12: 1 + never; product 13: 1 + 3"
     rules = policies(msgspec.structs.replace(settings, dunning_policies=text))
-    assert rules.of("3", ["12"]) == Policy((2, 5), 14)
-    assert rules.of("0", ["13"]) == Policy((1,), 3)
+    assert rules.of("3", ["12"]) == DunningPolicy((2, 5), 14)
+    assert rules.of("0", ["13"]) == DunningPolicy((1,), 3)
     assert rules.of("0", ["13", "99"]) == POLICY
-    assert rules.of("0", ["13", "12"]) == Policy((1,), None)
+    assert rules.of("0", ["13", "12"]) == DunningPolicy((1,), None)
     assert rules.of("9", []) == POLICY

@@ -3,11 +3,15 @@
 from datetime import date, timedelta
 
 import pytest
+from msgspec import structs
 
+from app.audit import Operator
 from app.commands.billing.create_payment_link import PayInvoice
 from app.commands.billing.pay_invoice import pay_invoice
+from app.commands.dunning.grace import permit
+from app.commands.dunning.staff.adopt import adopt, left_alone
 from app.commands.execution.context import Actor
-from app.errors import PaymentRefused
+from app.errors import Conflict, NotFound, PaymentRefused
 from tests.commands.dunning.collecting import DECLINED, GOOD, MONDAY, Collecting
 
 SUSPENSION = MONDAY + timedelta(days=14)
@@ -227,6 +231,115 @@ async def test_what_was_overdue_before_the_hand_over_is_left_alone(collecting: C
     invoice = await c.bill(aya, MONDAY, service)
     await c.days(MONDAY + timedelta(days=30), 20)
     assert (await c.state(invoice), await c.tries(), await c.status(service), c.said) == ("", 0, "Active", [])
+
+
+async def test_what_is_left_alone_is_listed_and_can_be_adopted(collecting: Collecting, aya: Actor) -> None:
+    c, service = collecting, await collecting.service(aya)
+    handed_over = date.today()
+    await c.begin(since=handed_over)
+    invoice = await c.bill(aya, handed_over - timedelta(days=900), service)
+    said = await left_alone(c.desk.context, "captures")
+    assert f"Leaves invoice {invoice} of client {aya.whmcs_client_id} alone" in " ".join(said)
+    assert "clients without a portal account" in said[-1]
+    assert await c.tries() == 0
+    operator = Operator(name="aya")
+    await adopt(c.desk.context, operator, int(invoice), "agreed with the customer")
+    with pytest.raises(Conflict, match="dunning_begun"):
+        await adopt(c.desk.context, operator, int(invoice), "again")
+    with pytest.raises(NotFound):
+        await adopt(c.desk.context, operator, 1, "no such invoice")
+    assert invoice not in " ".join(await left_alone(c.desk.context, "captures"))
+    first = handed_over + timedelta(days=1)
+    tried_on: list[int] = []
+    for number in range(22):
+        before = await c.tries()
+        await c.day(first + timedelta(days=number))
+        tried_on += [number] * (await c.tries() - before)
+        assert number >= 13 or await c.status(service) == "Active"
+    assert tried_on == [0, 2, 6]
+    assert await c.status(service) == "Suspended"
+
+
+async def test_more_suspensions_than_a_day_allows_are_asked_about(
+    collecting: Collecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = collecting
+    bound = structs.replace(c.desk.resources.settings, suspensions_per_day_percent=0.001)
+    c.desk.resources = structs.replace(c.desk.resources, settings=bound)
+    services = []
+    for number in range(4):
+        actor = await c.desk.customer(number=number)
+        await c.card(actor, DECLINED, only=True)
+        services.append(await c.service(actor))
+        await c.bill(actor, MONDAY, services[-1])
+    await c.days(MONDAY, 15)
+    assert [await c.status(each) for each in services] == ["Active"] * 4
+    assert c.said[-1].startswith("Nobody is suspended: 4 of ")
+    await permit(c.desk.pool, Operator(name="aya"), SUSPENSION, 4)
+    await c.suspension()
+    assert [await c.status(each) for each in services] == ["Suspended"] * 4
+
+
+async def test_read_models_that_are_not_fresh_suspend_nobody(collecting: Collecting, aya: Actor) -> None:
+    """As after the restore of a backup: the first run reads everything again."""
+    c, service = collecting, await collecting.service(aya)
+    invoice = await c.bill(aya, MONDAY, service)
+    await c.days(MONDAY, 14)
+    await c.move_to(SUSPENSION)
+    await c.desk.pool.execute("UPDATE read_model.invoices SET as_of = as_of - interval '2 days'")
+    await c.suspension()
+    assert (await c.status(service), await c.state(invoice)) == ("Active", "grace")
+    await c.day(SUSPENSION + timedelta(days=1))
+    assert await c.status(service) == "Suspended"
+
+
+async def test_an_invoice_that_was_seen_paid_and_is_unpaid_again_is_for_staff(
+    collecting: Collecting, aya: Actor
+) -> None:
+    """WHMCS was restored from a backup of before the payment."""
+    c = collecting
+    await c.card(aya, GOOD, only=True)
+    invoice = await c.bill(aya, MONDAY, await c.service(aya))
+    await c.day(MONDAY)
+    assert len(await c.desk.payments(invoice)) == 1
+    await c.staff("invoices", invoice, reread="invoice", status="Unpaid")
+    payment = (await c.desk.payments(invoice))[0]
+    await c.desk.sandbox.control.delete(f"/whmcs/transactions/{payment['id']}")
+    await c.desk.reread("invoice", invoice)
+    await c.days(MONDAY + timedelta(days=1), 8)
+    assert (await c.tries(), await c.state(invoice)) == (1, "settled")
+
+
+async def test_a_merged_client_keeps_its_dunning(collecting: Collecting, aya: Actor) -> None:
+    """The invoice goes on under the account of the client that has it now, and its payment brings the service back."""
+    c, service = collecting, await collecting.service(aya)
+    other = await c.desk.customer(number=1)
+    invoice = await c.bill(aya, MONDAY, service)
+    await c.days(MONDAY, 15)
+    assert await c.status(service) == "Suspended"
+    path = f"/whmcs/clients/{aya.whmcs_client_id}/merge"
+    (await c.desk.sandbox.control.post(path, json={"into": other.whmcs_client_id})).raise_for_status()
+    for resource in ("client_invoices", "client_services"):
+        await c.desk.reread(resource, other.whmcs_client_id)
+    await c.desk.reread("invoice", invoice)
+    await c.follow()
+    row = await c.row(invoice)
+    assert row is not None
+    assert (row.state, row.account_id) == ("suspended", str(other.account_id))
+    await c.pay(invoice)
+    await c.follow()
+    assert (await c.state(invoice), await c.status(service)) == ("settled", "Active")
+
+
+async def test_a_closed_client_is_let_go(collecting: Collecting, aya: Actor) -> None:
+    c = collecting
+    invoice = await c.bill(aya, MONDAY, await c.service(aya))
+    await c.days(MONDAY, 2)
+    await c.staff("clients", aya.whmcs_client_id, reread="client", status="Closed")
+    await c.days(MONDAY + timedelta(days=2), 3)
+    row = await c.row(invoice)
+    assert row is not None
+    assert (row.state, row.ended_reason, await c.tries()) == ("abandoned", "client_closed", 2)
 
 
 async def test_a_hold_stops_everything_and_brings_a_service_back(collecting: Collecting, aya: Actor) -> None:

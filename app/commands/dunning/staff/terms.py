@@ -8,7 +8,7 @@ from datetime import datetime
 import asyncpg
 from msgspec import Struct
 
-from app.commands.dunning.policy import Policy, policies
+from app.commands.dunning.policy import DunningPolicy, policies
 from app.schedule import billing_tasks
 from app.settings import Automator, BillingTask, Settings
 
@@ -88,5 +88,5 @@ async def stopped(pool: asyncpg.Pool) -> str | None:
     return found if found and STOPPED in found else None
 
 
-def _terms(subject: str, policy: Policy) -> PolicyTerms:
+def _terms(subject: str, policy: DunningPolicy) -> PolicyTerms:
     return PolicyTerms(subject=subject, retry_days=policy.retry_days, grace_days=policy.grace_days)

@@ -13,7 +13,7 @@ from msgspec import structs
 from app.audit import Operator
 from app.cli.doctor.dunning import dunning
 from app.commands.dunning import grace
-from app.commands.dunning.journal import Row
+from app.commands.dunning.journal import DunningRow
 from app.commands.dunning.schedule import calendar_of
 from app.commands.dunning.staff import overview
 from app.commands.dunning.staff.terms import terms
@@ -139,8 +139,8 @@ async def test_a_run_that_the_bound_stopped_is_a_finding_and_a_metric(
         assert "portal_dunning_suspensions_stopped 0\n" in (await dunning_metrics(pool, bound)).decode()
 
 
-def a_row() -> Row:
-    return Row(
+def a_row() -> DunningRow:
+    return DunningRow(
         whmcs_invoice_id=77,
         account_id="",
         whmcs_client_id=1001,
