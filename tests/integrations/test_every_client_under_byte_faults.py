@@ -102,6 +102,13 @@ WHMCS_ANSWERS: dict[str, dict[str, Any]] = {
     "CapturePayment": {},
     "UpdateInvoice": {"invoiceid": 12},
     "GetClientsProducts": {"totalresults": "1", "products": {"product": [SERVICE]}},
+    "PortalGatewayLog": {
+        "entries": {
+            "entry": [
+                {"id": 1, "date": "2026-02-01 10:00:00", "result": "Declined", "data": "insufficient", "invoiceid": 12}
+            ]
+        }
+    },
     "UpdateClientProduct": {"serviceid": "7"},
     "GetClientsAddons": {
         "totalresults": 1,
@@ -237,6 +244,7 @@ WHMCS_CALLS = {
     "automation_log": Call((date(2026, 11, 23),), ("GetAutomationLog",)),
     "is_switched_on": Call(("suspension",), ("GetConfigurationValue",)),
     "any_invoice": Call(("12", "JPY"), ("GetInvoice",)),
+    "gateway_log": Call(("12",), ("PortalGatewayLog",)),
     "suspensions.service_standing": Call(("7",), ("GetClientsProducts",)),
     "suspensions.client_standing": Call(("1001",), ("GetClientsDetails",)),
     "suspensions.exempt_groups": Call((), ("GetClientGroups",)),
@@ -324,6 +332,7 @@ WHM_DATA: dict[str, Any] = {
 WHM_CALLS = {
     "account": Call(("u1",), ("listaccts",)),
     "accounts": Call((), ("listaccts",)),
+    "hosting": Call(("a.jp",), ("listaccts",)),
     "privileges": Call((), ("myprivs",)),
     "summary": Call(("u1",), ("accountsummary",)),
     "create_account": Call((NewHostingAccount("u1", "a.jp", "p", "a@a.jp"),), ("createacct",), write=True),
@@ -405,13 +414,13 @@ def public_calls(vendor: Vendor, client: Any) -> Iterator[tuple[str, Callable[..
     for name, member in inspect.getmembers(client, inspect.iscoroutinefunction):
         if not name.startswith("_") and name not in LIFE:
             yield name, member
-    for found in pkgutil.iter_modules(vendor.package.__path__):
-        module = importlib.import_module(f"{vendor.package.__name__}.{found.name}")
+    for found in pkgutil.walk_packages(vendor.package.__path__, f"{vendor.package.__name__}."):
+        module = importlib.import_module(found.name)
         for name, member in inspect.getmembers(module, inspect.iscoroutinefunction):
             first = next(iter(inspect.signature(member).parameters.values()), None)
             given_client = first is not None and first.annotation in (vendor.client, vendor.client.__name__)
             if member.__module__ == module.__name__ and not name.startswith("_") and given_client:
-                yield f"{found.name}.{name}", _with(member, client)
+                yield f"{found.name.rpartition('.')[2]}.{name}", _with(member, client)
 
 
 def _with(member: Callable[..., Any], client: Any) -> Callable[..., Any]:

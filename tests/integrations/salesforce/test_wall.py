@@ -74,6 +74,8 @@ ARGUMENTS: dict[str, Any] = {
     "today": date(2026, 2, 1),
     "new": NEW,
     "entry_ids": [RECORD_ID],
+    "currency": "USD",
+    "prices": {RECORD_ID: (Decimal(1), Decimal(0))},
 }
 NOT_CALLS = {
     "SalesforceClient.open",
