@@ -30,7 +30,7 @@ from tests.deploy import test_proxies
 from tests.deploy.shared_cache import SharedCache, rules, serving, storable
 from tests.deploy.test_process_files import DEPLOY
 from tests.deploy.test_proxies import PATH
-from tests.fixtures.changes import PRODUCT, change
+from tests.fixtures.changes import CLIENT, PRODUCT, change
 from tests.fixtures.linked import add_account
 from tests.http.real_server import on_server
 from tests.integrations.salesforce.certificates import self_signed
@@ -231,8 +231,11 @@ async def test_cookies_and_authorization_are_not_in_the_key_and_go_no_further(
         assert "authorization:" not in head
 
 
-async def test_answers_of_an_account_are_never_stored(edge: Any, pool: asyncpg.Pool, settings: Settings) -> None:
+async def test_answers_of_an_account_are_never_stored(
+    edge: Any, pool: asyncpg.Pool, settings: Settings, feed: Any
+) -> None:
     tokens = await sessions(pool, settings)
+    await feed([change("whmcs", "client", f"c-{name}", CLIENT, owner_id=f"c-{name}") for name in ("hana", "kenji")])
     async with edge() as front:
         for token in (*tokens, *tokens):
             mine = await front.get("/api/auth/me", authorization=f"Bearer {token}")
