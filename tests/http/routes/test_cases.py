@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.http.guards.test_roles import without_command
 from tests.http.routes.test_account import customers
 from tests.http.support_cases import CASE, api, hana, held, kenji, opened
 
@@ -118,7 +119,7 @@ async def test_another_accounts_case_is_as_absent_as_an_unknown_one(
             for each in (case_id, "5000000000000000AA", "nonsense", "5' OR Id != '")
         ]
         assert {answer.status_code for answer in answers} == {404}
-        assert len({answer.content for answer in answers}) == 1
+        assert all(without_command(answer) == without_command(answers[0]) for answer in answers)
         assert answers[0].json()["code"] == "case_not_found"
     assert await held(sandbox, "CaseComment") == []
 
