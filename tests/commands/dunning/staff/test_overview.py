@@ -179,10 +179,10 @@ async def test_a_held_one_is_not_late(pool: asyncpg.Pool, settings: Settings, bi
 async def test_a_service_that_stayed_suspended_after_its_payment_is_found(
     pool: asyncpg.Pool, settings: Settings, billed: UUID
 ) -> None:
-    await journal(pool, billed, state="settled", ended_at=NOW - timedelta(minutes=5))
+    await journal(pool, billed, state="settled", ended_at=datetime.now(UTC) - timedelta(minutes=5))
     await suspended(pool, billed)
     assert (await overview.counts(pool, settings)).unrestored == 0
-    await journal(pool, billed, ended_at=NOW - timedelta(minutes=15))
+    await journal(pool, billed, ended_at=datetime.now(UTC) - timedelta(minutes=15))
     assert (await overview.counts(pool, settings)).unrestored == 1
     finding = await dunning(ours(settings))
     assert "1 services are suspended although their invoice is settled." in finding.detail
