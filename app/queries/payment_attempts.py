@@ -13,9 +13,11 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
+from app.clock import now
 from app.db import Db, rows
 from app.errors import NotFound
 from app.money import Money, money
+from app.queries.reading.store import Answer, etag_of
 from app.readmodels.billing.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason, told
 
 MOST = 100
@@ -127,6 +129,16 @@ async def attempts_of_invoice(pool: asyncpg.Pool, account_id: UUID, invoice_id: 
     if not await pool.fetchval(_OWN, account_id, invoice_id):
         raise NotFound("Invoice not found.", code="invoice_not_found")
     return PaymentAttempts([_plain(row) for row in await pool.fetch(_OF_CUSTOMER, account_id, invoice_id, MOST)])
+
+
+async def own_attempts(pool: asyncpg.Pool, account_id: UUID, invoice_id: str) -> Answer:
+    """Answer with the attempts. They are the portal's own records, and so as old as the answer.
+
+    Raises:
+        NotFound: as `attempts_of_invoice`.
+    """
+    body = msgspec.json.encode(await attempts_of_invoice(pool, account_id, invoice_id))
+    return Answer(body, etag_of(body), now())
 
 
 def _plain(row: asyncpg.Record) -> PaymentAttempt:

@@ -34,7 +34,7 @@ async def test_what_cannot_be_run_is_refused_with_its_reason(portal: Any, pool: 
     for name, reason in (
         ("captures", "WHMCS's daily run does it"),
         ("sweep", "every worker does it by itself"),
-        ("nonsense", "there is no job nonsense here; these can be run: automation, cases, clean"),
+        ("nonsense", "there is no job nonsense here; these can be run: automation, captures, cases, clean"),
     ):
         refused = portal("schedule", "run", name)
         assert (refused.returncode, reason in refused.stderr) == (2, True), refused.stderr

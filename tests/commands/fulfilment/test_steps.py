@@ -76,7 +76,7 @@ async def instant_order(desk: Any, actor: Any) -> str:
 async def test_instant_hosting_needs_no_review_but_its_invoice_paid(desk: Any) -> None:
     actor = await desk.customer()
     order_id = await instant_order(desk, actor)
-    assert [call["operation"] for call in await desk.sandbox.calls("whm")] == []
+    assert {call["operation"] for call in await desk.sandbox.calls("whm")} <= {"listaccts"}  # looks, writes nothing
     await desk.news(order_id)
     row = await desk.pool.fetchrow("SELECT status, document FROM read_model.orders WHERE order_id = $1", order_id)
     assert row["status"] == "awaiting_payment"
