@@ -9,7 +9,7 @@ from app.cli.as_json import print_json
 from app.cli.document import unconfigured
 from app.http.policies.table import DeclaredRoute, routes_of
 
-WIDE = 220
+WIDE = 240
 
 
 class RouteRow(Struct, frozen=True, kw_only=True):

@@ -114,7 +114,7 @@ def filled(template: str, ids: dict[str, str]) -> str:
     """The path of a route with real ids in it."""
     path = template
     for name, value in ({**ids, "item_id": ids["invoice_id"]}).items():
-        for kind in ("", ":str", ":uuid"):
+        for kind in ("", ":str", ":uuid", ":int"):
             path = path.replace(f"{{{name}{kind}}}", value)
     assert "{" not in path, f"no id is known for {template}: extend known_ids"
     return path
