@@ -137,9 +137,12 @@ async def test_the_end_is_told_in_the_commit_that_shows_the_write(worker: Worker
             )
 
     watching = asyncio.create_task(watch())
-    await asyncio.sleep(0.05)
-    await worker.apply()
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(30):
+        while not seen:
+            await asyncio.sleep(0.01)
+        await worker.apply()
+        while ("Osaka", False, True, True) not in seen:
+            await asyncio.sleep(0.01)
     watching.cancel()
     assert seen == {("Tokyo", True, False, False), ("Osaka", False, True, True)}
 

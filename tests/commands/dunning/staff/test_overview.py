@@ -85,7 +85,7 @@ STUCK = {"next_step_at": NOW - timedelta(hours=3)}
     ("row", "counted", "sentence"),
     [
         ({"state": "trying"}, {"trying": 1}, ""),
-        ({"state": "grace", "suspend_on": TODAY}, {"grace": 1}, ""),
+        ({"state": "grace", "suspend_on": TODAY + timedelta(days=1)}, {"grace": 1}, ""),
         ({"state": "grace", **LATE}, {"grace": 1, "late": 1}, "1 invoices are past their day of suspension."),
         ({"state": "suspended", "suspended_at": NOW, **LATE}, {"suspended": 1}, ""),
         (
