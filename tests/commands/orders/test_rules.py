@@ -178,6 +178,7 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         (basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "USA-SF"}), {}, "vpn_region_required"),
         (basket("HOST-BASIC"), {}, "domain_required"),
         (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_invalid"),
+        (basket("HOST-BASIC", configuration={"domain": "WWW.somebody-else.jp"}), {}, "domain_invalid"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"address": None}, "address_required"),
         (
             basket("HOST-BASIC", configuration={"domain": "a.jp"}, address={**OTHER_HOME, "postcode": "12"}),
@@ -290,6 +291,11 @@ FIELDS = {
 )
 def test_a_sentence_says_what_could_be_ordered_instead(wanted: Basket, facts: dict[str, Any], sentence: str) -> None:
     assert [each.message for each in violations(wanted, msgspec.structs.replace(FACTS, **facts))] == [sentence]
+
+
+def test_www_alone_may_be_the_name_of_a_domain() -> None:
+    assert codes(basket("HOST-BASIC", configuration={"domain": "www.jp"})) == []
+    assert codes(basket("HOST-BASIC", configuration={"domain": "wwww.somebody-else.jp"})) == []
 
 
 def test_a_plan_of_no_region_takes_any_that_the_catalog_has() -> None:
