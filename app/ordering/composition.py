@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from app.errors import Violation
+from app.ordering.installation import is_surcharge
 from app.ordering.item import MADE_ONCE, Item
 
 NO_PLAN = {
@@ -44,8 +45,24 @@ def _of_category(category: str, chosen: Sequence[Item]) -> Iterator[Violation]:
     if len(plans) > 1:
         sentence = f"Please choose one {name} plan per order, and place another order for a second one."
         yield Violation("items", "one_plan_only", sentence)
-    if (needed := COMPANIONS.get(category)) and not any(each.item_class == needed[0] for each in chosen):
+    companions = [item for item in chosen if _is_companion(item, plans)]
+    if (needed := COMPANIONS.get(category)) and not companions:
         yield Violation("items", needed[1], needed[2])
+    if category == "internet" and len(companions) > 1:
+        sentence = f"{companions[1].name} cannot be ordered together with {companions[0].name}."
+        yield Violation("items", "products_exclude_each_other", sentence)
+
+
+def _is_companion(item: Item, plans: Collection[str]) -> bool:
+    """Return whether an item is what plans of its category come with. What requires another product than a plan goes
+    with that one, and a surcharge goes with an installation."""
+    needed = COMPANIONS.get(item.category)
+    return (
+        needed is not None
+        and item.item_class == needed[0]
+        and set(item.requires) <= set(plans)
+        and not is_surcharge(item.sku)
+    )
 
 
 def _combinations(chosen: dict[str, Item]) -> Iterator[Violation]:
@@ -81,9 +98,11 @@ def wrong_region(items: Sequence[Item], region: str | None, regions: Collection[
 def can_be_completed(plan: Item, others: Sequence[Item]) -> bool:
     """Return whether the catalog has what an order of the plan must come with."""
     fitting = [item for item in others if item.orderable and _fit(plan, item)]
-    needed = COMPANIONS.get(plan.category)
     required = set(plan.requires) - {item.sku for item in fitting}
-    return not required and (needed is None or any(item.item_class == needed[0] for item in fitting))
+    return not required and (
+        plan.category not in COMPANIONS
+        or any(item.category == plan.category and _is_companion(item, [plan.sku]) for item in fitting)
+    )
 
 
 def _fit(plan: Item, other: Item) -> bool:

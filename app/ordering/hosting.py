@@ -3,13 +3,15 @@
 from collections.abc import Collection, Iterator
 
 from app.errors import Violation
-from app.inputs.domain import ascii_form
+from app.inputs.domain import ascii_form, unicode_form
 from app.inputs.rule import Unfit
 
 FIELD = "configuration.domain"
 UNAVAILABLE = (
     "{} cannot be used for web hosting with us. Please give another domain, or contact support if this one is yours."
 )
+
+WITHOUT_WWW = "Please give the domain without www: {}. Addresses that begin with www lead there too."
 
 
 def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool = False) -> Iterator[Violation]:
@@ -27,7 +29,10 @@ def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool
     except Unfit as unfit:
         yield Violation(FIELD, unfit.code, unfit.message)
         return
-    if plain in hosted:
+    if plain.startswith("www.") and plain.count(".") > 1:
+        # The server answers for www by itself: as a main domain it would take visitors from whoever has the rest.
+        yield Violation(FIELD, "domain_invalid", WITHOUT_WWW.format(unicode_form(plain.removeprefix("www."))))
+    elif plain in hosted:
         sentence = f"You already have web hosting, or an open order for it, for {domain}. Please give another domain."
         yield Violation(FIELD, "domain_taken", sentence)
     elif elsewhere:

@@ -75,7 +75,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="catalog",
-        version=4,
+        version=5,
         source="salesforce",
         scope="global",
         reads=("Product2", "PricebookEntry"),

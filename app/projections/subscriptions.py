@@ -64,7 +64,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=7,
+        version=8,
         source="whmcs",
         scope="record",
         root="service",

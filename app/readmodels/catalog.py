@@ -91,9 +91,9 @@ class CategorySummary(Struct, frozen=True, kw_only=True):
 class Bundle(Struct, frozen=True, kw_only=True):
     """A plan with its related items, as SKUs, and their minimum price.
 
-    `activation_fees` come with it, `installations` are the ways it can be installed and paid for, `add_ons` are
-    optional. Both prices include the plan, its fees and the installation with the lowest initial cost. Tax is as with a
-    product.
+    `activation_fees` come with it, `installations` are the ways it can be installed and paid for, of which an order has
+    one. `add_ons` are optional; surcharges on an installation are among them. Both prices include the plan, its fees
+    and the installation with the lowest initial cost. Tax is as with a product.
     """
 
     plan: str

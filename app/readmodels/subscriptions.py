@@ -25,7 +25,10 @@ STATUS_TEXTS = {
     "fraud": "Closed. Please contact support.",
     "unknown": "Please contact support about this service.",
 }
-OVERDUE_TEXT = "Suspended because a payment is overdue. Pay the open invoice and it is switched on again."
+OVERDUE_TEXT = (
+    "Suspended because a payment is overdue. Pay the open invoice and it is switched on again. "
+    "If no invoice is open any more, please contact support."
+)
 
 When = Literal["now", "end_of_period"]
 """When a cancellation takes effect."""

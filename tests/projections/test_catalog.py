@@ -37,6 +37,7 @@ SHELF = [
     product("INSTALL-24M", "installation", 950),
     product("PHONE", "add_on", 450),
     product("PHONE-INSTALL", "installation", 1_000, billing_cycle="onetime", requires=["PHONE"]),
+    product("INSTALL-WEEKEND", "installation", 300, billing_cycle="onetime"),
     product("GOLD-EXTRA", "add_on", 300, requires=["GOLD"]),
 ]
 
@@ -45,9 +46,9 @@ def test_a_bundle_names_what_goes_with_a_plan_and_what_it_costs_at_least() -> No
     gold, silver = bundles(SHELF)
 
     assert (gold.plan, gold.activation_fees, gold.installations) == ("GOLD", ["FEE"], ["INSTALL", "INSTALL-24M"])
-    assert gold.add_ons == ["PHONE", "GOLD-EXTRA"]
+    assert gold.add_ons == ["PHONE", "GOLD-EXTRA", "INSTALL-WEEKEND"]
     assert (gold.monthly.amount, gold.one_time.amount) == ("6550", "1500")
-    assert silver.add_ons == []
+    assert silver.add_ons == ["INSTALL-WEEKEND"]
 
 
 def test_a_plan_alone_is_a_bundle_too() -> None:

@@ -48,6 +48,13 @@ async def test_every_state_is_a_sentence(
     assert (await seen(pool))["status_text"].startswith(words)
 
 
+async def test_a_suspension_that_outlives_its_invoices_says_what_to_do(
+    pool: asyncpg.Pool, account: UUID, feed: Feed
+) -> None:
+    await feed([service(status="Suspended", suspensionreason="Overdue on Payment")])
+    assert (await seen(pool))["status_text"].endswith("If no invoice is open any more, please contact support.")
+
+
 @pytest.mark.parametrize(
     ("kind", "when", "ends_on"),
     [

@@ -10,6 +10,7 @@ from app.commands.fulfilment.provision.journal import begin_template
 from app.commands.fulfilment.work import Next, Outcome, Work
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.salesforce import activation, orders, records
+from app.integrations.whmcs import records as whmcs_records
 
 _MAILED = """
 UPDATE portal.fulfilments SET facts = facts || '{"mailed": true}' WHERE order_id = $1 AND NOT facts ? 'mailed'
@@ -25,8 +26,13 @@ async def announce(work: Work) -> Outcome:
 
 
 async def complete(work: Work) -> Outcome:
-    """Set the order to Activated and Processed with its WHMCS ids, and submit the result to the read models."""
+    """Set the order to Activated and Processed with its WHMCS ids, and submit the result to the read models.
+
+    Its services are submitted before anybody can read that it is active: once it is not open any more, they are what
+    stands in the way of a second line.
+    """
     facts, order = work.job.facts, work.order
+    await _submit_services(work)
     services = dict(zip((line.item_id for line in order.lines), facts.get("service_ids", ()), strict=False))
     await activation.complete(work.ctx.salesforce, order.order_id, facts["whmcs_order_id"], services, at=now())
     read_at = now()
@@ -40,6 +46,12 @@ async def complete(work: Work) -> Outcome:
     if template := work.provision_template():
         await begin_template(work.ctx.pool, order.order_id, template)
     return Next()
+
+
+async def _submit_services(work: Work) -> None:
+    read_at = now()
+    services = [await work.ctx.whmcs.service(each) for each in work.job.facts.get("service_ids", ())]
+    await work.ctx.inbox.submit([whmcs_records.change(each, origin="command", read_at=read_at) for each in services])
 
 
 async def _mail_once(work: Work) -> None:

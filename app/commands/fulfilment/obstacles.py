@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from app.commands.fulfilment.work import Fail, is_plan
 from app.intake.billing_cycles import UNKNOWN, cycle_of
+from app.intake.parse import money
 from app.intake.words import folded
 from app.integrations.salesforce.activation import FulfilmentLine, LiveOrder
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Porting
@@ -45,6 +46,8 @@ def _unclear(line: FulfilmentLine) -> Iterator[Fail]:
         yield Fail("QUANTITY_NOT_WHOLE", f"The quantity of {line.sku} is not a whole number.")
     if line.unit_price is None:
         yield Fail("PRICE_MISSING", f"The order has no price for {line.sku}.")
+    if any((stated or 0) < 0 for stated in (line.unit_price, money(line.billed_price), money(line.billed_setup_fee))):
+        yield Fail("PRICE_MISSING", f"The price of {line.sku} is below zero. Enter what it costs; 0 gives it away.")
     for name, value, is_known in (
         ("Product2Categories1__c", line.category, folded(line.category) in {*CATEGORIES, OTHER}),
         ("Item_Class__c", line.item_class, folded(line.item_class) in CLASSES),

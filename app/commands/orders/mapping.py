@@ -1,6 +1,5 @@
 """Mapping of a basket to Salesforce's values: order type, choices, number transfer, address snapshot."""
 
-import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import convert
@@ -10,6 +9,7 @@ from app.commands.orders.basket import Basket, Configuration, NumberTransfer
 from app.commands.orders.facts import OrderableProduct
 from app.inputs.domain import ascii_form
 from app.integrations.salesforce.orders import ESIM, PHYSICAL, Choices, Porting, Snapshot
+from app.ordering.installation import is_at_weekend, payment
 from app.postal import Address, same_address
 
 TYPES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "Hosting"}
@@ -20,8 +20,6 @@ ACCESS_MODES = {
     "pppoe": "PPPoE",
 }
 SIM_TYPES = {"esim": ESIM, "physical": PHYSICAL}
-INSTALLMENTS = {"SINGLE": "Single", "12": "12-Month", "24": "24-Month"}
-_INSTALLMENT = re.compile(r"[-_](SINGLE|12|24)[-_]?(?:M|MONTHS?)?$")
 GENDERS = {"male": "Male", "female": "Female", "corporate": "Corporate/Other"}
 
 
@@ -36,12 +34,12 @@ def choices(configuration: Configuration, products: Sequence[OrderableProduct]) 
     categories = {product.category for product in products}
     has_sim, has_internet = "sim" in categories, "internet" in categories
     options = {option for product in products if product.category == "sim" for option in _voice(product)}
-    installations = [product.sku.upper() for product in products if product.item_class == "installation"]
+    installations = [product.sku for product in products if product.item_class == "installation"]
     plans = [product for product in products if product.category == "internet" and product.item_class == "service"]
     return Choices(
         access_mode=ACCESS_MODES.get(configuration.access_mode or "") if has_internet else None,
-        installation_type=next((found for sku in installations if (found := _installment(sku))), None),
-        weekend_install=any("WEEKEND" in sku for sku in installations),
+        installation_type=next((found for sku in installations if (found := payment(sku))), None),
+        weekend_install=any(is_at_weekend(sku) for sku in installations),
         plan_tier=next((plan.facts.get("internet_plan_tier") for plan in plans), None),
         vpn_region=configuration.vpn_region if "vpn" in categories else None,
         sim_type=SIM_TYPES.get(configuration.sim_type or "") if has_sim else None,
@@ -50,12 +48,6 @@ def choices(configuration: Configuration, products: Sequence[OrderableProduct]) 
         call_waiting="call_waiting" in options,
         domain=ascii_form(configuration.domain) if configuration.domain and "hosting" in categories else None,
     )
-
-
-def _installment(sku: str) -> str | None:
-    """Derive the payment of the installation from the last part of its SKU; None if it is unknown."""
-    found = _INSTALLMENT.search(sku)
-    return INSTALLMENTS.get(found.group(1)) if found else None
 
 
 def _voice(product: OrderableProduct) -> set[str]:

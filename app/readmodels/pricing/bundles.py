@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from app.intake.billing_cycles import ONETIME
 from app.money import decimal, money
+from app.ordering.installation import is_surcharge
 from app.readmodels.catalog import Bundle, Product
 
 
@@ -18,12 +19,13 @@ def _bundle(plan: Product, products: Sequence[Product]) -> Bundle:
     fees, installations, add_ons = (
         [each for each in fitting if each.item_class == name] for name in ("activation", "installation", "add_on")
     )
-    parts = [plan, *fees, *_cheapest(installations)]
+    ways = [each for each in installations if not is_surcharge(each.sku)]
+    parts = [plan, *fees, *_cheapest(ways)]
     return Bundle(
         plan=plan.sku,
         activation_fees=[each.sku for each in fees],
-        installations=[each.sku for each in installations],
-        add_ons=[each.sku for each in add_ons],
+        installations=[each.sku for each in ways],
+        add_ons=[each.sku for each in add_ons] + [each.sku for each in installations if each not in ways],
         monthly=money(_sum(parts, once=False), plan.price.currency),
         one_time=money(_sum(parts, once=True), plan.price.currency),
     )

@@ -173,6 +173,19 @@ def test_an_item_without_a_price_costs_not_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "stated",
+    [{"unit_price": Decimal(-500)}, {"billed_price": "-0.01"}, {"billed_price": 5.0, "billed_setup_fee": -3.0}],
+)
+def test_nobody_is_paid_for_a_service_by_a_price_below_zero(stated: dict[str, Any]) -> None:
+    found = obstacle(order(LINE, structs.replace(LINE, **stated)))
+    assert found is not None
+    assert found.code == "PRICE_MISSING"
+    assert "below zero" in found.message
+    given_away = structs.replace(LINE, unit_price=Decimal(0), billed_price=0.0, billed_setup_fee="0")
+    assert obstacle(order(given_away)) is None
+
+
+@pytest.mark.parametrize(
     ("name", "word"), [("category", " vpn "), ("item_class", "SERVICE"), ("billing_cycle", "ONETIME")]
 )
 def test_words_may_be_typed_differently(name: str, word: str) -> None:

@@ -34,6 +34,8 @@ WRONG = [
     (SIM, {**ESIM, "eid": "123"}, {**AS_ESIM, "eid": "123"}, ["eid_required"]),
     (NET[1:], {}, {}, ["internet_plan_required"]),
     (NET[:1], {}, {}, ["installation_required"]),
+    ((NET[0], "INTERNET-INSTALL-WEEKEND"), {}, {}, ["installation_required"]),
+    ((*NET, "INTERNET-INSTALL-12M"), {}, {}, ["products_exclude_each_other"]),
     ((*NET, "INTERNET-GOLD-HOME-1G"), {}, {}, ["one_plan_only"]),
     ((*NET, "INTERNET-ADDON-HOME-PHONE-INSTALL"), {}, {}, ["required_product_missing"]),
     (("INTERNET-SILVER-HOME-10G", NET[1]), {}, {}, ["not_eligible"]),
@@ -128,6 +130,20 @@ async def test_of_two_open_internet_orders_the_earlier_goes_on(desk: Any) -> Non
     await desk.settle()
     await desk.hurry(second)
     assert await desk.fulfil(second) == "paused", "there is a service now"
+
+
+async def test_a_line_that_was_just_activated_stands_in_the_way_before_billing_is_read_again(desk: Any) -> None:
+    actor = await newcomer(desk)
+    wanted = await desk.basket("internet")
+    order_id = await desk.place(actor, wanted)
+    await desk.approve(order_id)
+    assert await desk.fulfil(order_id) == "done"
+    await desk.sandbox.fault("whmcs", "down", count=None)
+    for _ in range(2):
+        await desk.work.sweep()
+    assert await desk.pool.fetchval("SELECT status FROM read_model.orders WHERE order_id = $1", order_id) == "active"
+    checked = (await check_order(desk.context, actor, wanted)).result
+    assert [each.code for each in checked.violations] == ["duplicate_internet"]
 
 
 async def test_one_domain_is_hosted_once_whatever_its_spelling(desk: Any) -> None:

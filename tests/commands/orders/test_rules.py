@@ -57,6 +57,8 @@ CATALOG = {
         product("NET-10G", "internet", facts={"internet_offering_type": "Home 10G"}),
         product("NET-UNTOLD", "internet"),
         product("NET-INSTALL", "internet", "installation", billing_cycle="onetime", price=22_800),
+        product("NET-INSTALL-24M", "internet", "installation", price=950),
+        product("NET-INSTALL-WEEKEND", "internet", "installation", billing_cycle="onetime", price=3_000),
         product("SIM-5", "sim"),
         product("SIM-5-FAMILY", "sim", facts={"sim_has_family_discount": True}),
         product("SIM-FEE", "sim", "activation", billing_cycle="onetime"),
@@ -117,6 +119,7 @@ def codes(wanted: Basket, **facts: Any) -> list[str]:
         basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "UK-London"}),
         basket("HOST-BASIC", configuration={"domain": "example.jp"}),
         basket(*INTERNET, "NET-PHONE", "NET-PHONE-INSTALL", address_confirmed=True),
+        basket("NET-GOLD", "NET-INSTALL-24M", "NET-INSTALL-WEEKEND", address_confirmed=True),
         basket("HOST-BASIC", configuration={"domain": "example.jp"}, address=OTHER_HOME),
         basket(*INTERNET, "SIM-5", "SIM-FEE", configuration=ESIM, address_confirmed=True),
     ],
@@ -158,6 +161,9 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
             "vpn_region_required",
         ),
         (basket("NET-GOLD", address_confirmed=True), {}, "installation_required"),
+        (basket("NET-GOLD", "NET-INSTALL-WEEKEND", address_confirmed=True), {}, "installation_required"),
+        (basket("NET-GOLD", "NET-PHONE", "NET-PHONE-INSTALL", address_confirmed=True), {}, "installation_required"),
+        (basket(*INTERNET, "NET-INSTALL-24M", address_confirmed=True), {}, "products_exclude_each_other"),
         (basket(*INTERNET), {}, "address_not_confirmed"),
         (basket(*INTERNET, address_confirmed=True), {"internet_status": "checking"}, "not_eligible"),
         (basket(*INTERNET, address_confirmed=True), {"internet_status": None}, "not_eligible"),
@@ -172,6 +178,7 @@ def test_a_whole_basket_breaks_no_rule(wanted: Basket) -> None:
         (basket("VPN-LONDON", "VPN-FEE", configuration={"vpn_region": "USA-SF"}), {}, "vpn_region_required"),
         (basket("HOST-BASIC"), {}, "domain_required"),
         (basket("HOST-BASIC", configuration={"domain": "no spaces.jp"}), {}, "domain_invalid"),
+        (basket("HOST-BASIC", configuration={"domain": "WWW.somebody-else.jp"}), {}, "domain_invalid"),
         (basket("HOST-BASIC", configuration={"domain": "a.jp"}), {"address": None}, "address_required"),
         (
             basket("HOST-BASIC", configuration={"domain": "a.jp"}, address={**OTHER_HOME, "postcode": "12"}),
@@ -284,6 +291,11 @@ FIELDS = {
 )
 def test_a_sentence_says_what_could_be_ordered_instead(wanted: Basket, facts: dict[str, Any], sentence: str) -> None:
     assert [each.message for each in violations(wanted, msgspec.structs.replace(FACTS, **facts))] == [sentence]
+
+
+def test_www_alone_may_be_the_name_of_a_domain() -> None:
+    assert codes(basket("HOST-BASIC", configuration={"domain": "www.jp"})) == []
+    assert codes(basket("HOST-BASIC", configuration={"domain": "wwww.somebody-else.jp"})) == []
 
 
 def test_a_plan_of_no_region_takes_any_that_the_catalog_has() -> None:
