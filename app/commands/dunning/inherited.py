@@ -1,8 +1,9 @@
-"""Suspensions that WHMCS's own run made before the hand-over: a payment after it lifts them as it lifts dunning's.
+"""Suspensions for an unpaid invoice of which dunning has no record: a payment lifts them as it lifts its own.
 
-WHMCS lifts them by itself only where its setting *AutoUnsuspend* is on. The portal takes over nothing but what WHMCS
-suspended with its own reason, for an invoice that was due before the hand-over and was paid after it, while no other
-invoice of the service is overdue. What is taken over is written down as dunning's own, and `restore` does the rest.
+WHMCS's own run made them while it led, or a restored backup of the database has forgotten them. WHMCS lifts them by
+itself only where its setting *AutoUnsuspend* is on. The portal takes over nothing but what is suspended with WHMCS's
+own reason, and whose invoice was paid lately and after the hand-over, while no other invoice of the service is overdue.
+What is taken over is written down as dunning's own, and `restore` does the rest.
 
 Reads: read_model.invoices, subscriptions, mirror.records, portal.billing_tasks, WHMCS invoices and services. Writes:
 portal.dunning, portal.dunning_suspensions, ingest.inbox.
@@ -26,6 +27,8 @@ from app.readmodels.invoices import OPEN, UNKNOWN
 from app.schedule import billing_tasks
 
 AT_ONCE = 20
+LATELY_DAYS = 3
+"""A suspension that staff make by hand long after the payment is not for it."""
 LOOK_AGAIN_MINUTES = 5
 UNFINISHED = [*OPEN, UNKNOWN]
 """Status of an invoice of which something may be owed."""
@@ -38,15 +41,15 @@ JOIN read_model.subscriptions s ON s.account_id = i.account_id AND s.status = 's
 JOIN mirror.records r ON (r.source, r.object, r.record_id) = ('whmcs', 'service', s.subscription_id) AND NOT r.deleted
   AND lower(btrim(r.data ->> 'suspensionreason')) = lower($1)
 LEFT JOIN portal.dunning d ON d.whmcs_invoice_id::text = i.invoice_id
-WHERE i.status = 'paid' AND i.due_on <= $2 AND i.paid_at >= $3
-  AND coalesce(d.looked_at, '-infinity') < $4::timestamptz - $5 * interval '1 minute'
+WHERE i.status = 'paid' AND i.paid_at >= greatest($2, $3::timestamptz - $8 * interval '1 day')
+  AND coalesce(d.looked_at, '-infinity') < $3::timestamptz - $4 * interval '1 minute'
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = i.account_id)
   AND NOT EXISTS (SELECT FROM portal.dunning_suspensions p
                   WHERE (p.whmcs_invoice_id::text, p.subscription_id) = (i.invoice_id, s.subscription_id))
-  AND NOT EXISTS (SELECT FROM read_model.invoices o WHERE o.account_id = i.account_id AND o.status = ANY ($6::text[])
-                  AND (o.due_on IS NULL OR o.due_on <= $8)
+  AND NOT EXISTS (SELECT FROM read_model.invoices o WHERE o.account_id = i.account_id AND o.status = ANY ($5::text[])
+                  AND (o.due_on IS NULL OR o.due_on <= $7)
                   AND s.subscription_id = ANY (string_to_array(o.subscription_ids, ' ')))
-ORDER BY i.paid_at, i.sort_id LIMIT $7
+ORDER BY i.paid_at, i.sort_id LIMIT $6
 """
 _TAKE_OVER = """
 INSERT INTO portal.dunning_suspensions (whmcs_invoice_id, subscription_id, account_id, begun_at, suspended_at)
@@ -58,7 +61,7 @@ log = structlog.get_logger()
 
 
 class PaidFor(Struct, frozen=True):
-    """A service that WHMCS suspended, and the invoice of it that was paid."""
+    """A suspended service, and the invoice of it that was paid."""
 
     invoice_id: str
     account_id: UUID
@@ -106,6 +109,8 @@ async def _take_over(ctx: Context, service: PaidFor, calendar: Calendar, at: dat
     row = looked.row
     if row is None:
         row = await journal.store(ctx.pool, None, journal.ended(attend.blank(looked, at), "settled", "paid", at), at)
+    if row.ended_at is None:  # it is settled in a moment
+        return
     await journal.note_look(ctx.pool, service.invoice_id, at)
     if row.state != "settled" or not await _all_known(ctx, service):
         return

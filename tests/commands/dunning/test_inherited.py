@@ -91,6 +91,16 @@ async def test_what_was_paid_before_the_hand_over_is_left_as_it_is(collecting: C
     assert await c.status(service) == "Suspended"
 
 
+async def test_what_was_paid_days_ago_is_not_lifted(collecting: Collecting, aya: Actor) -> None:
+    """Staff suspend by hand, with the same reason, what was paid long before."""
+    c, service = collecting, await collecting.service(aya)
+    invoice = await c.bill(aya, MONDAY, service)
+    await paid_on(c, invoice, HANDED_OVER + timedelta(days=2))
+    await c.staff("services", service, reread="service", **OVERDUE)
+    await c.day(HANDED_OVER + timedelta(days=6))
+    assert await c.status(service) == "Suspended"
+
+
 async def test_a_payment_that_was_taken_back_lifts_nothing(collecting: Collecting, aya: Actor) -> None:
     """The read models say paid, and WHMCS says otherwise by now."""
     c = collecting
