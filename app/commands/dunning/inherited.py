@@ -34,12 +34,14 @@ UNFINISHED = [*OPEN, UNKNOWN]
 """Status of an invoice of which something may be owed."""
 
 _PAID = """
+WITH suspended AS MATERIALIZED (  -- they are few, and invoices are many
+  SELECT s.account_id, s.subscription_id FROM read_model.subscriptions s JOIN mirror.records r
+    ON (r.source, r.object, r.record_id) = ('whmcs', 'service', s.subscription_id)
+  WHERE s.status = 'suspended' AND NOT r.deleted AND lower(btrim(r.data ->> 'suspensionreason')) = lower($1))
 SELECT i.invoice_id, i.account_id, m.whmcs_client_id AS client_id, i.currency, s.subscription_id
-FROM read_model.invoices i JOIN portal.id_mappings m USING (account_id)
-JOIN read_model.subscriptions s ON s.account_id = i.account_id AND s.status = 'suspended'
+FROM suspended s JOIN read_model.invoices i ON i.account_id = s.account_id
   AND s.subscription_id = ANY (string_to_array(i.subscription_ids, ' '))
-JOIN mirror.records r ON (r.source, r.object, r.record_id) = ('whmcs', 'service', s.subscription_id) AND NOT r.deleted
-  AND lower(btrim(r.data ->> 'suspensionreason')) = lower($1)
+JOIN portal.id_mappings m ON m.account_id = i.account_id
 LEFT JOIN portal.dunning d ON d.whmcs_invoice_id::text = i.invoice_id
 WHERE i.status = 'paid' AND i.paid_at >= greatest($2, $3::timestamptz - $8 * interval '1 day')
   AND coalesce(d.looked_at, '-infinity') < $3::timestamptz - $4 * interval '1 minute'
@@ -81,16 +83,8 @@ async def take_over(ctx: Context, calendar: Calendar, at: datetime) -> None:
     if state is None or state.automator != "portal" or ctx.settings.automator_of("suspension") != "portal":
         return
     since = state.automator_since
-    found = (
-        suspensions.OVERDUE,
-        calendar.day_of(since),
-        since,
-        at,
-        LOOK_AGAIN_MINUTES,
-        UNFINISHED,
-        AT_ONCE,
-        calendar.day_of(at),
-    )
+    today = calendar.day_of(at)
+    found = (suspensions.OVERDUE, since, at, LOOK_AGAIN_MINUTES, UNFINISHED, AT_ONCE, today, LATELY_DAYS)
     for each in await rows(ctx.pool, PaidFor, _PAID, *found):
         try:
             async with attend.turn(ctx, each.invoice_id) as mine:
