@@ -29,7 +29,7 @@ from app.schedule import billing_tasks
 AT_ONCE = 20
 LATELY_DAYS = 3
 """A suspension that staff make by hand long after the payment is not for it."""
-LOOK_AGAIN_MINUTES = 5
+LOOK_AGAIN_SECONDS = 30
 UNFINISHED = [*OPEN, UNKNOWN]
 """Status of an invoice of which something may be owed."""
 
@@ -44,7 +44,7 @@ FROM suspended s JOIN read_model.invoices i ON i.account_id = s.account_id
 JOIN portal.id_mappings m ON m.account_id = i.account_id
 LEFT JOIN portal.dunning d ON d.whmcs_invoice_id::text = i.invoice_id
 WHERE i.status = 'paid' AND i.paid_at >= greatest($2, $3::timestamptz - $8 * interval '1 day')
-  AND coalesce(d.looked_at, '-infinity') < $3::timestamptz - $4 * interval '1 minute'
+  AND coalesce(d.looked_at, '-infinity') < $3::timestamptz - $4 * interval '1 second'
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = i.account_id)
   AND NOT EXISTS (SELECT FROM portal.dunning_suspensions p
                   WHERE (p.whmcs_invoice_id::text, p.subscription_id) = (i.invoice_id, s.subscription_id))
@@ -84,7 +84,7 @@ async def take_over(ctx: Context, calendar: Calendar, at: datetime) -> None:
         return
     since = state.automator_since
     today = calendar.day_of(at)
-    found = (suspensions.OVERDUE, since, at, LOOK_AGAIN_MINUTES, UNFINISHED, AT_ONCE, today, LATELY_DAYS)
+    found = (suspensions.OVERDUE, since, at, LOOK_AGAIN_SECONDS, UNFINISHED, AT_ONCE, today, LATELY_DAYS)
     for each in await rows(ctx.pool, PaidFor, _PAID, *found):
         try:
             async with attend.turn(ctx, each.invoice_id) as mine:
