@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
+from typing import Any, Self
 
 import msgspec
 
@@ -21,10 +22,22 @@ from app.settings import Settings
 
 
 class Errand(msgspec.Struct):
-    """What the process is told."""
+    """What the process is told: the settings that differ from their defaults, and the instant."""
 
-    settings: Settings
+    changed: dict[str, Any]
     at: datetime
+
+    @classmethod
+    def of(cls, settings: Settings, at: datetime) -> Self:
+        """Return what a process of these settings is told."""
+        fields = msgspec.structs.fields(Settings)
+        found = {each.name: getattr(settings, each.name) for each in fields}
+        return cls({each.name: found[each.name] for each in fields if found[each.name] != each.default}, at)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, as they were."""
+        return msgspec.convert(self.changed, Settings)
 
 
 def _say(word: str) -> None:

@@ -80,7 +80,7 @@ async def _killed(c: Collecting, chance: random.Random, counted: Counter[str]) -
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(msgspec.json.encode(Errand(c.desk.resources.settings, c.at)) + b"\n")
+    process.stdin.write(msgspec.json.encode(Errand.of(c.desk.resources.settings, c.at)) + b"\n")
     assert await process.stdout.readline() == b"begun\n"
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(chance.uniform(0.0, 1.5)):

@@ -22,7 +22,7 @@ async def customer(c: Collecting, number: int, due_on: date, card: str = DECLINE
 
 async def test_a_restored_backup_charges_and_suspends_nobody_wrongly(collecting: Collecting) -> None:
     c = collecting
-    _, aya, unpaid = await customer(c, 0, MONDAY)  # suspended meanwhile
+    aya_herself, aya, unpaid = await customer(c, 0, MONDAY)  # suspended meanwhile
     ben_himself, ben, charged = await customer(c, 1, MONDAY)  # charged by the portal meanwhile
     _, cho, transferred = await customer(c, 2, MONDAY)  # has paid in WHMCS meanwhile
     _, dai, later = await customer(c, 3, day(12))  # fell due meanwhile
@@ -37,6 +37,7 @@ async def test_a_restored_backup_charges_and_suspends_nobody_wrongly(collecting:
     paid = {each: len(await c.desk.payments(each)) for each in (unpaid, charged, transferred, later, good)}
     assert paid == {unpaid: 0, charged: 1, transferred: 1, later: 0, good: 1}
     await backup.restore()
+    await c.desk.reread("client_services", aya_herself.whmcs_client_id)  # as the comparison with WHMCS does
     await c.days(day(23), 10)
     assert {each: len(await c.desk.payments(each)) for each in paid} == paid
     assert [await c.status(each) for each in (aya, ben, cho, dai, eri)] == ["Suspended", *["Active"] * 4]
