@@ -44,11 +44,17 @@ WHERE account_id = $1
 
 _DUNNING = """
 UPDATE portal.dunning SET state = 'abandoned', ended_reason = 'customer_erased', next_attempt_at = NULL,
-    next_step_at = NULL, suspend_on = NULL, methods_seen = '{}', methods_refused = '{}', ended_at = now(),
-    updated_at = now(), version = version + 1
+    next_step_at = NULL, suspend_on = NULL, ended_at = now(), updated_at = now(), version = version + 1
 WHERE account_id = $1::uuid::text AND ended_at IS NULL
 """
 """Ends what would be charged or suspended."""
+
+_DUNNING_CARDS = """
+UPDATE portal.dunning SET last_decline_kind = NULL, last_decline_code = NULL, methods_seen = '{}',
+    methods_refused = '{}'
+WHERE account_id = $1::uuid::text
+"""
+"""Forgets cards and why they were declined, also of what ended long ago."""
 
 _ENROLMENT_MAILS = "DELETE FROM portal.mails m USING portal.enrolments e WHERE e.id = m.about AND {}"
 """These mails went to a mailbox on file, which may differ from the user's."""
@@ -102,6 +108,7 @@ def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
         "DELETE FROM portal.captures WHERE account_id = $1",
         "DELETE FROM portal.capture_attempts WHERE account_id = $1",
         _DUNNING,
+        _DUNNING_CARDS,
         "UPDATE portal.dunning_news SET facts = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_steps SET detail = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_holds SET reason = '' WHERE account_id = $1::uuid::text",

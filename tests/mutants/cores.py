@@ -70,5 +70,12 @@ CORES: dict[str, Core] = {
         ("tests/commands/orders/test_promotion_conditions.py",),
     ),
     "billing cycles": Core(("app/intake/billing_cycles.py",), ("tests/intake/test_billing_cycles.py",)),
+    "dunning": Core(
+        ("app/commands/dunning/decide.py", "app/commands/dunning/schedule.py"),
+        ("tests/commands/dunning/test_decide.py", "tests/commands/dunning/test_schedule.py"),
+        equivalent=(
+            ("decide._chargeable+3: return () -> return None", "what calls it asks only whether there is any"),
+        ),
+    ),
     "categories": Core(("app/projections/parts/categories.py",), ("tests/projections/parts/test_category_of.py",)),
 }

@@ -90,7 +90,7 @@ async def end(ctx: Context, looked: Looked, decision: End, at: datetime) -> None
         told = [Told(decision.state, None, {"reason": decision.reason})]
         await journal.store(ctx.pool, row, ended(row, decision.state, decision.reason, at), at, told)
     elif row is None and decision.state == "abandoned":
-        await journal.store(ctx.pool, None, ended(_blank(looked, at), decision.state, decision.reason, at), at)
+        await journal.store(ctx.pool, None, ended(blank(looked, at), decision.state, decision.reason, at), at)
     elif row is not None and decision.state == "abandoned" and row.state == "settled":
         await journal.store(ctx.pool, row, ended(row, decision.state, decision.reason, at), at)
     log.info("dunning_ended", invoice_id=looked.subject.invoice_id, state=decision.state, reason=decision.reason)
@@ -113,7 +113,8 @@ async def _follow_owner(ctx: Context, looked: Looked, at: datetime) -> bool:
     return True
 
 
-def _blank(looked: Looked, at: datetime) -> DunningRow:
+def blank(looked: Looked, at: datetime) -> DunningRow:
+    """Return the row of an invoice of which nothing but its end is to be remembered."""
     invoice = looked.facts.invoice
     return DunningRow(
         whmcs_invoice_id=int(looked.subject.invoice_id),
@@ -155,7 +156,7 @@ def _after(
     if charged.status == "declined":
         assert decision.slot is not None
         return moves.after_slot(row, decision.slot, looked.facts, charged.declines, terms, at)
-    return structs.replace(row, next_step_at=at + DOUBT) if row.state == "trying" else row, []
+    return moves.looked_at_again(row, at + DOUBT), []
 
 
 async def _pass(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.commands.dunning.holding import covers
 from app.commands.dunning.journal import DunningRow
 from app.commands.dunning.look import InvoiceOwner
 from app.commands.dunning.schedule import Calendar
@@ -47,6 +48,10 @@ LEFT JOIN read_model.invoices v ON v.account_id = i.account_id AND v.invoice_id 
       WHERE p.account_id = i.account_id AND {FINGERPRINT} <> ALL (d.methods_seen)))
 ORDER BY d.next_step_at NULLS FIRST LIMIT $4
 """
+_HELD_UNTIL = f"""
+SELECT CASE WHEN bool_or(h.until IS NULL) THEN NULL ELSE max(h.until) END FROM portal.dunning_holds h
+WHERE {covers(account="$1", invoice="$2", today="$3")}
+"""
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -72,13 +77,9 @@ async def subject_of(ctx: Context, row: DunningRow) -> InvoiceOwner:
     return InvoiceOwner(row.invoice_id, row.owner, str(row.whmcs_client_id), currency or "")
 
 
-async def held_until(ctx: Context, row: DunningRow) -> date | None:
+async def held_until(ctx: Context, row: DunningRow, today: date) -> date | None:
     """Return the last day of the holds of an invoice; None where one has no end, or there is none."""
-    sql = (
-        "SELECT CASE WHEN bool_or(until IS NULL) THEN NULL ELSE max(until) END FROM portal.dunning_holds "
-        "WHERE account_id = $1 AND (whmcs_invoice_id IS NULL OR whmcs_invoice_id = $2) AND lifted_at IS NULL"
-    )
-    found: date | None = await ctx.pool.fetchval(sql, row.account_id, row.whmcs_invoice_id)
+    found: date | None = await ctx.pool.fetchval(_HELD_UNTIL, row.account_id, row.whmcs_invoice_id, today)
     return found
 
 

@@ -15,9 +15,10 @@ from msgspec import structs
 
 from app.commands.dunning import attend, candidates, journal
 from app.commands.dunning.decide import End, standing
+from app.commands.dunning.inherited import take_over
 from app.commands.dunning.journal import COLUMNS, DunningRow
 from app.commands.dunning.look import look
-from app.commands.dunning.restore import HELD, restore_all
+from app.commands.dunning.restore import held, restore_all
 from app.commands.dunning.schedule import Calendar, calendar_of
 from app.commands.execution.context import Context
 from app.db import is_outage, rows
@@ -35,7 +36,7 @@ WHERE d.ended_at IS NULL
   AND coalesce(d.looked_at, '-infinity') < $2::timestamptz - $3 * interval '1 second'
 ORDER BY d.looked_at NULLS FIRST LIMIT {AT_ONCE}
 """
-_HELD = f"SELECT {COLUMNS} FROM portal.dunning d WHERE d.state = 'suspended' AND {HELD.format('d')} LIMIT {AT_ONCE}"
+_HELD = f"SELECT {COLUMNS} FROM portal.dunning d WHERE d.state = 'suspended' AND {held('d')} LIMIT {AT_ONCE}"
 _ASK = f"""
 UPDATE portal.dunning SET asked_at = $1 WHERE whmcs_invoice_id IN (
     SELECT whmcs_invoice_id FROM portal.dunning
@@ -66,6 +67,7 @@ async def follow(ctx: Context, at: datetime) -> int:
     for row in await rows(ctx.pool, DunningRow, _HELD, today):
         await _hold(ctx, row, calendar, at)
     await _ask_again(ctx, at)
+    await take_over(ctx, calendar, at)
     return await restore_all(ctx, at, today)
 
 
@@ -85,7 +87,7 @@ async def _hold(ctx: Context, row: DunningRow, calendar: Calendar, at: datetime)
     """Take a held invoice back into its grace: its services come back, until the hold is over."""
     async with attend.turn(ctx, row.invoice_id) as mine:
         if mine:
-            until = await candidates.held_until(ctx, row)
+            until = await candidates.held_until(ctx, row, calendar.day_of(at))
             suspend_on = calendar.working_day(until + timedelta(days=1)) if until else None
             to = structs.replace(row, state="grace", suspend_on=suspend_on)
             await journal.store(ctx.pool, row, to, at)

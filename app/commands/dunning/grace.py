@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from app.audit import Operator, audit
+from app.clock import now
 from app.commands.dunning import attend, candidates, journal, moves
 from app.commands.dunning.decide import End, NotYet, StandStill, Suspend, grace_decision
 from app.commands.dunning.journal import DunningRow
@@ -22,6 +23,7 @@ from app.commands.dunning.schedule import Calendar, calendar_of
 from app.commands.dunning.suspend import is_fresh, suspend
 from app.commands.execution.context import Context, StaffCommand
 from app.readmodels.services import ENDED
+from app.schedule import requests
 
 ALWAYS = 3
 """Accounts that may be suspended in one day however few there are."""
@@ -78,11 +80,35 @@ async def excess(ctx: Context, calendar: Calendar, due: Sequence[DunningRow], at
     )
 
 
-async def permit(pool: asyncpg.Pool, operator: Operator, day: date, most: int) -> None:
-    """Permit this many accounts to be suspended on a day."""
+class SuspensionPermit(Struct, frozen=True):
+    """The permission to suspend up to `accounts` accounts on `day`, whatever the bound of a day says."""
+
+    day: date
+    accounts: int
+    permitted_by: str
+
+
+async def permit(
+    pool: asyncpg.Pool, operator: Operator, day: date, accounts: int, reason: str = ""
+) -> SuspensionPermit:
+    """Permit this many accounts to be suspended on a day; the last permission of a day counts."""
+    permitted = SuspensionPermit(day, accounts, operator.name or str(operator.user_id))
+    detail = {"most": str(accounts), **({"reason": reason} if reason else {})}
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(_PERMIT, day, most, operator.name or str(operator.user_id))
-        await audit(connection, operator, "suspension.permit", [day.isoformat()], most=str(most))
+        await connection.execute(_PERMIT, day, accounts, permitted.permitted_by)
+        await audit(connection, operator, "suspension.permit", [day.isoformat()], **detail)
+    return permitted
+
+
+async def permit_today(ctx: Context, operator: Operator, accounts: int, reason: str) -> SuspensionPermit:
+    """Permit this many suspensions for the rest of WHMCS's day, and have a process run the job at once.
+
+    Raises:
+        Conflict: `job_not_runnable`, WHMCS suspends.
+        NotFound: `no_job`, no process has registered it yet.
+    """
+    await requests.request_run(ctx.pool, operator, "suspension")
+    return await permit(ctx.pool, operator, calendar_of(ctx.settings).day_of(now()), accounts, reason)
 
 
 async def pass_day(ctx: Context, row: DunningRow, at: datetime, *, may_suspend: bool) -> None:
@@ -131,4 +157,4 @@ async def _count(
         await journal.store(ctx.pool, row, to, at, told)
 
 
-COMMANDS = (StaffCommand(permit, "suspension.permit"),)
+COMMANDS = (StaffCommand(permit, "suspension.permit"), StaffCommand(permit_today, "suspension.permit"))

@@ -15,6 +15,7 @@ from app.clock import now
 from app.commands.billing import captures
 from app.commands.dunning import journal
 from app.commands.dunning.decide import Client, InvoiceFacts, LiveInvoice
+from app.commands.dunning.holding import covers
 from app.commands.dunning.journal import DunningRow
 from app.commands.execution.context import Context
 from app.errors import UpstreamNotFound
@@ -27,10 +28,9 @@ _WAS_PAID = """
 SELECT EXISTS (SELECT FROM mirror.records WHERE source = 'whmcs' AND object = 'invoice_stage' AND parent_id = $1
     AND lower(data ->> 'status') = 'paid')
 """
-_HELD = """
+_HELD = f"""
 SELECT EXISTS (
-    SELECT FROM portal.dunning_holds WHERE account_id = $1 AND lifted_at IS NULL
-      AND (whmcs_invoice_id IS NULL OR whmcs_invoice_id = $2) AND (until IS NULL OR until >= $3))
+    SELECT FROM portal.dunning_holds h WHERE {covers(account="$1", invoice="$2", today="$3")})
 """
 
 

@@ -91,7 +91,14 @@ def after_new_method(
 
 def paused(row: DunningRow, at: datetime) -> DunningRow:
     """Let a row stand still; it is looked at again in an hour."""
-    return structs.replace(row, next_step_at=at + PAUSE) if row.state == "trying" else row
+    return looked_at_again(row, at + PAUSE)
+
+
+def looked_at_again(row: DunningRow, at: datetime) -> DunningRow:
+    """Put the next look at a row off, and never bring forward what is planned for later."""
+    if row.state != "trying":
+        return row
+    return structs.replace(row, next_step_at=max(filter(None, (row.next_step_at, at))))
 
 
 def after_day(row: DunningRow, terms: InvoiceTerms, today: date, *, counted: bool) -> Moved:

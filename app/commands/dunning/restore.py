@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct
 
 from app.commands.dunning import journal
+from app.commands.dunning.holding import covers
 from app.commands.dunning.journal import Told
 from app.commands.dunning.suspend import has_own_module
 from app.commands.execution.context import Context
@@ -27,20 +28,22 @@ from app.integrations.whmcs import suspensions
 AT_ONCE = 50
 AGAIN = timedelta(seconds=30)
 
-HELD = """
-EXISTS (SELECT FROM portal.dunning_holds h WHERE h.account_id = {0}.account_id AND h.lifted_at IS NULL
-    AND (h.whmcs_invoice_id IS NULL OR h.whmcs_invoice_id = {0}.whmcs_invoice_id)
-    AND (h.until IS NULL OR h.until >= $1))
-"""
+
+def held(row: str) -> str:
+    """Return the condition, in SQL, that the invoice of a row of `portal.dunning` is held on the day `$1`."""
+    covered = covers(account=f"{row}.account_id", invoice=f"{row}.whmcs_invoice_id", today="$1")
+    return f"EXISTS (SELECT FROM portal.dunning_holds h WHERE {covered})"
+
+
 _RESTORABLE = f"""
 SELECT s.subscription_id, bool_or(s.suspended_at IS NOT NULL) AS was_suspended
 FROM portal.dunning_suspensions s JOIN portal.dunning d USING (whmcs_invoice_id)
 WHERE s.ended_at IS NULL AND coalesce(s.not_before, '-infinity') <= $2
   AND NOT EXISTS (SELECT FROM portal.erasures e WHERE e.account_id::text = s.account_id)
 GROUP BY s.subscription_id
-HAVING bool_and(d.state = 'settled' OR {HELD.format("d")}) AND NOT EXISTS (
+HAVING bool_and(d.state = 'settled' OR {held("d")}) AND NOT EXISTS (
     SELECT FROM portal.dunning o WHERE o.ended_at IS NULL AND s.subscription_id = ANY (o.subscription_ids)
-      AND NOT {HELD.format("o")})
+      AND NOT {held("o")})
 ORDER BY s.subscription_id LIMIT {AT_ONCE}
 """
 _END = """

@@ -6,7 +6,8 @@ hint `merge`, so that a merge is retried while an upstream is unavailable, and p
 
 A customer that an erased one is merged into is erased as well, unless they have a portal account of their own.
 
-Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners.
+Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners,
+and what `merged_holds` writes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ from app.events import Change
 from app.ingest import id_mappings
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.privacy import erased_owners, strip_personal_data
-from app.ingest.refetch import owners
+from app.ingest.refetch import merged_holds, owners
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER
 from app.integrations.whmcs.client import WhmcsRecord
@@ -135,6 +136,8 @@ async def _follow(connection: Connection, hint: Change, into: str, customer_numb
     if len(held) == 2:
         if any(row["erased"] for row in held if row["owner_id"] == hint.record_id):
             return []
+        if hint.source == "whmcs":
+            await merged_holds.follow(connection, hint.record_id, into)
         raise MergeConflict(
             f"{hint.source} {hint.record_id} was merged into {into}, and both have a portal account. "
             "Close one of the two accounts, then retry this entry."

@@ -82,6 +82,7 @@ def test_what_stands_around_the_invoice_comes_first(facts: InvoiceFacts, expecte
         ({"balance": None}, StandStill("unclear")),
         ({"balance": Decimal(0)}, End("settled", "paid")),
         ({"balance": Decimal(-5)}, End("settled", "paid")),
+        ({"balance": Decimal(1)}, StillOwed(structs.replace(INVOICE, balance=Decimal(1)), DUE)),
         ({"due_on": None}, StandStill("unclear")),
         ({"due_on": days(6)}, End("settled", "due_date_moved")),
         ({"due_on": days(5)}, StillOwed(structs.replace(INVOICE, due_on=days(5)), days(5))),
@@ -141,6 +142,12 @@ def test_the_day_of_a_repetition(changed: dict[str, object], expected: object) -
     facts = structs.replace(FACTS, known=known, **changed)
     assert charge_decision(facts, POLICY, CALENDAR, at(days(3), 9)) == expected
     assert charge_decision(facts, POLICY, CALENDAR, at(days(3), 8)) == NotYet()
+
+
+def test_what_is_not_owed_is_not_charged_but_ended() -> None:
+    gone = structs.replace(FACTS, invoice=None)
+    assert charge_decision(gone, POLICY, CALENDAR, at(days(3))) == End("settled", "absent")
+    assert charge_decision(structs.replace(FACTS, held=True), POLICY, CALENDAR, at(days(3))) == StandStill("on_hold")
 
 
 def test_what_was_refused_for_good_is_not_charged_again_and_another_method_is() -> None:

@@ -1,26 +1,39 @@
 """Customers of every kind through a full cycle, with random payments, declines, staff, faults and kills: each ends as
 an independent model says, and nobody pays twice.
 
-`DUNNING_CUSTOMERS` and `DUNNING_SEED` make more or others of them.
+Every fifth has hosting that the portal provisioned: WHM's account must then be as WHMCS's service is, every day. In a
+variant the jobs run in a process of their own, which is killed.
+
+`DUNNING_CUSTOMERS` and `DUNNING_SEED` make more or others of them; `-s` prints what happened.
 """
 
 import asyncio
 import contextlib
 import os
 import random
+import sys
+import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from app.commands.execution.context import Actor
+from app.commands.providers import follow as providers
+from app.commands.providers.take_up import take_up
 from tests.commands.dunning.collecting import MONDAY, Collecting
 from tests.commands.dunning.model import Card, Customer
+from tests.commands.dunning.one_day import Errand
+from tests.commands.providers.provided import Provided, provided
 
 CUSTOMERS = int(os.environ.get("DUNNING_CUSTOMERS", "20"))
 SEED = int(os.environ.get("DUNNING_SEED", "16"))
 DAYS = 36
+HOSTING_EVERY = 5
 NUMBERS = {"good": "4242424242424242", "soft": "4000000000009995", "hard": "4000000000000069"}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "timeout_after_write", "operation": "CapturePayment"},
@@ -31,7 +44,10 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "timeout_after_write", "operation": "ModuleUnsuspend"},
     {"kind": "status", "status": 500, "operation": "ModuleSuspend"},
     {"kind": "status", "status": 503, "operation": "*", "count": 5},
+    {"upstream": "whm", "kind": "timeout_after_write", "operation": "suspendacct"},
+    {"upstream": "whm", "kind": "status", "status": 500, "operation": "unsuspendacct"},
 )
+Kill = Callable[[Collecting, random.Random, Counter[str]], Awaitable[None]]
 
 
 @dataclass
@@ -43,48 +59,113 @@ class Walker:
     invoice: str
     model: Customer
     acts: dict[date, list[str]]
+    hosting: Provided | None = None
+
+
+async def _cancelled(c: Collecting, chance: random.Random, counted: Counter[str]) -> None:
+    """Run every job once, and cut it off at any instant."""
+    running = asyncio.create_task(c.run(careful=True))
+    _, cut = await asyncio.wait([running], timeout=chance.uniform(0.0, 1.5))
+    counted["kills"] += len(cut)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await running
+
+
+async def _killed(c: Collecting, chance: random.Random, counted: Counter[str]) -> None:
+    """Run every job once in a process, and kill it at any instant."""
+    piped = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.commands.dunning.one_day", stdin=piped, stdout=piped
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(msgspec.json.encode(Errand.of(c.desk.resources.settings, c.at)) + b"\n")
+    assert await process.stdout.readline() == b"begun\n"
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(chance.uniform(0.0, 1.5)):
+            await process.stdout.readline()
+    if process.returncode is None:
+        process.kill()
+    counted["kills"] += await process.wait() != 0
 
 
 async def test_every_account_ends_as_the_model_says(collecting: Collecting) -> None:
-    c, chance = collecting, random.Random(SEED)
-    walkers = [await _walker(c, chance, number) for number in range(CUSTOMERS)]
+    await _walked(collecting, CUSTOMERS, _cancelled)
+
+
+async def test_every_account_ends_so_when_the_process_is_killed(collecting: Collecting) -> None:
+    await _walked(collecting, min(CUSTOMERS, 6), _killed)
+
+
+async def _walked(c: Collecting, customers: int, kill: Kill) -> None:
+    """Let customers walk through the cycle."""
+    chance, counted, started = random.Random(SEED), Counter[str](), time.monotonic()
+    walkers = [await _walker(c, chance, number) for number in range(customers)]
     for number in range(DAYS):
         today = MONDAY + timedelta(days=number)
         await c.move_to(today, 10)
         for walker in walkers:
             for act in walker.acts.get(today, ()):
                 await _act(c, walker, act, today)
-        await _run_all(c, chance)
+        await _run_all(c, chance, kill, counted)
         for walker in walkers:
             walker.model.day(today)
             status, row = await c.status(walker.service), await c.row(walker.invoice)
             assert status == walker.model.status, f"seed {SEED}, {today}: {walker.acts}, {walker.model}, {row}"
+            counted["suspensions" if status == "Suspended" and not walker.model.abused else "other days"] += 1
+            await _same_at_provider(walker, status)
     for walker in walkers:
         await _settled(c, walker)
+        steps = Counter(each.split()[0] for each in await c.told(walker.invoice))
+        counted.update({f"told {step}": count for step, count in steps.items()})
+    counted["charges"] = await c.desk.pool.fetchval("SELECT count(*) FROM portal.capture_attempts")
+    seconds = time.monotonic() - started
+    sys.stdout.write(f"seed {SEED}, {customers} customers, {DAYS} days, {seconds:.0f} s: {dict(counted)}\n")
+
+
+async def _same_at_provider(walker: Walker, status: str) -> None:
+    """Compare WHM's account with WHMCS's service."""
+    if walker.hosting:
+        account = await walker.hosting.account()
+        assert account is not None
+        assert bool(account["suspended"]) == (status == "Suspended"), f"seed {SEED}: {walker.acts}, {account}"
 
 
 async def _walker(c: Collecting, chance: random.Random, number: int) -> Walker:
     customers = [each for each in c.desk.sandbox.state["customers"] if each["whmcs_client_id"]]
     actor = await c.desk.link(customers[number], None)
-    pid = await c.desk.pool.fetchval(
-        "SELECT whmcs_product_id FROM read_model.catalog WHERE category = 'vpn' AND item_class = 'service' "
-        "ORDER BY sku LIMIT 1"
-    )
-    made = (
-        await c.desk.sandbox.control.post("/whmcs/services", json={"clientid": actor.whmcs_client_id, "pid": pid})
-    ).json()
-    await c.desk.reread("client_services", actor.whmcs_client_id)
+    hosting = await _hosting(c, actor) if number % HOSTING_EVERY == 0 else None
+    service = hosting.subscription_id if hosting else await _vpn(c, actor)
     kinds = chance.choice([["good"], ["soft"], ["soft"], ["hard"], ["hard", "soft"], ["soft", "good"], []])
     for index, kind in enumerate(kinds):
         await c.card(actor, NUMBERS[kind], only=index == 0)
     due_on = MONDAY + timedelta(days=chance.randrange(5))
-    invoice = await c.bill(actor, due_on, str(made["id"]))
+    invoice = await c.bill(actor, due_on, service)
     model = Customer(due_on, [Card(kind) for kind in kinds], by_transfer=not kinds)
     if not kinds:
         await _no_cards(c, actor)
         await c.staff("invoices", invoice, reread="invoice", paymentmethod="banktransfer")
     model.owed = int(Decimal((await c.whmcs("invoices", invoice))["balance"]))
-    return Walker(actor, str(made["id"]), invoice, model, _acts(chance, due_on))
+    return Walker(actor, service, invoice, model, _acts(chance, due_on), hosting)
+
+
+async def _vpn(c: Collecting, actor: Actor) -> str:
+    """Give a customer a service that only WHMCS knows."""
+    pid = await c.desk.pool.fetchval(
+        "SELECT whmcs_product_id FROM read_model.catalog WHERE category = 'vpn' AND item_class = 'service' "
+        "ORDER BY sku LIMIT 1"
+    )
+    body = {"clientid": actor.whmcs_client_id, "pid": pid}
+    made = (await c.desk.sandbox.control.post("/whmcs/services", json=body)).json()
+    await c.desk.reread("client_services", actor.whmcs_client_id)
+    return str(made["id"])
+
+
+async def _hosting(c: Collecting, actor: Actor) -> Provided:
+    """Let a customer order hosting."""
+    await c.card(actor, NUMBERS["good"], only=True)
+    return await provided(c.desk, "hosting", actor=actor)
 
 
 async def _no_cards(c: Collecting, actor: Actor) -> None:
@@ -178,19 +259,28 @@ ACTS: dict[str, Callable[[Collecting, Walker, date], Awaitable[None]]] = {
 }
 
 
-async def _run_all(c: Collecting, chance: random.Random) -> None:
+async def _run_all(c: Collecting, chance: random.Random, kill: Kill, counted: Counter[str]) -> None:
     """Run the jobs under a fault, killed at any instant; then until everything of the day is done."""
-    await c.desk.sandbox.fault("whmcs", **chance.choice(FAULTS))
-    running = asyncio.create_task(c.run(careful=True))
-    await asyncio.wait([running], timeout=chance.uniform(0.0, 1.5))
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await running
+    await c.desk.sandbox.fault(**{"upstream": "whmcs", **chance.choice(FAULTS)})
+    counted["faults"] += 1
+    await kill(c, chance, counted)
+    await _follow_providers(c)
     await c.desk.sandbox.clear_faults()
     for _ in range(3):
         await c.later(minutes=20)
         await c.desk.settle()
         await c.run()
+        await _follow_providers(c)
+
+
+async def _follow_providers(c: Collecting) -> None:
+    """Let WHM follow WHMCS, as if what was waited for had passed."""
+    await take_up(c.desk.pool, c.desk.resources.inbox)
+    await c.desk.pool.execute(
+        "UPDATE portal.provided_services SET next_attempt_at = now(), step_at = step_at - interval '5 minutes'"
+    )
+    await providers.follow(c.desk.context)
+    await c.desk.settle()
 
 
 async def _settled(c: Collecting, walker: Walker) -> None:

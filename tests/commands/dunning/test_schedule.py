@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.commands.dunning.policy import DunningPolicy, policies
-from app.commands.dunning.schedule import Calendar, forecast, slot_day, suspension_day
+from app.commands.dunning.schedule import Calendar, calendar_of, forecast, slot_day, suspension_day
 from app.processes.clock import registry
 from app.settings import Settings, SettingsError
 
@@ -57,6 +57,25 @@ def test_repetitions_keep_their_distances_whatever_was_missed(due_on: date, late
         passed_on = planned + timedelta(days=missed)
 
 
+def test_the_first_repetition_counts_from_the_due_date_alone() -> None:
+    assert slot_day(POLICY, 1, DUE, DUE + timedelta(days=20)) == DUE + timedelta(days=1)
+    assert slot_day(POLICY, 2, DUE, None) == DUE + timedelta(days=3)
+
+
+@pytest.mark.parametrize(("seen", "day"), [(0, 25), (5, 20), (7, 18), (9, 18)])
+def test_days_of_grace_that_were_given_are_not_given_again(seen: int, day: int) -> None:
+    assert suspension_day(TOKYO, POLICY, DUE, seen) == date(2027, 1, day)
+
+
+def test_days_that_some_celebrate_are_working_days() -> None:
+    assert Calendar(ZoneInfo("America/New_York"), 9, "US").is_working_day(date(2027, 2, 2))
+
+
+def test_the_calendar_is_that_of_the_settings(settings: Settings) -> None:
+    changed = msgspec.structs.replace(settings, whmcs_time_zone="Asia/Tokyo", dunning_hour=7, dunning_holidays=" jp ")
+    assert calendar_of(changed) == Calendar(ZoneInfo("Asia/Tokyo"), 7, "JP")
+
+
 def test_what_is_announced_is_what_happens_if_nothing_is_missed() -> None:
     announced = forecast(TOKYO, POLICY, 1, DUE, None)
     assert announced == suspension_day(TOKYO, POLICY, DUE + timedelta(days=7)) == date(2027, 2, 1)
@@ -100,7 +119,7 @@ def test_an_hour_that_the_clock_skips_is_no_obstacle() -> None:
         ({"dunning_policies": "product 12: 1 + 0"}, "from 1 to 90"),
         ({"dunning_policies": "product 12: 1 + x"}, "no number of days"),
         ({"dunning_policies": "product 12: 1 + 7; product 012: 2 + 7"}, "named twice"),
-        ({"dunning_holidays": "XX"}, "no holidays are known"),
+        ({"dunning_holidays": "XX"}, "no holidays are known of 'XX'[.]$"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_sentence(settings: Settings, changed: dict[str, str], word: str) -> None:

@@ -106,9 +106,9 @@ class Provided:
         return str(msgspec.json.decode(body)["status_text"])
 
 
-async def provided(desk: Any, category: str, number: int = 0) -> Provided:
+async def provided(desk: Any, category: str, number: int = 0, actor: Actor | None = None) -> Provided:
     """Order, approve and fulfil a service of a category, and let the process take it up."""
-    actor = await desk.customer(number=number)
+    actor = actor or await desk.customer(number=number)
     order_id = await desk.ordered(category, actor)
     assert await desk.fulfil(order_id) == "done"
     await desk.settle()

@@ -122,6 +122,7 @@ WHO = {
     "get /api/admin/dunning/{invoice_id}": OPERATORS,
     "post /api/admin/dunning/{invoice_id}/hold": OPERATORS,
     "post /api/admin/dunning/{invoice_id}/lift": OPERATORS,
+    "post /api/admin/dunning/permit": OPERATORS,
     "get /api/admin/fulfilments": OPERATORS,
     "get /api/admin/fulfilments/{order_id}": OPERATORS,
     "post /api/admin/fulfilments/{order_id}/retry": OPERATORS,

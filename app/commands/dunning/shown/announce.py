@@ -21,6 +21,7 @@ from msgspec import Struct
 from app import clock
 from app.calendar import zone_of
 from app.commands import mail_outbox
+from app.commands.dunning.holding import covers
 from app.commands.dunning.shown import facts as told
 from app.commands.dunning.shown.facts import HoldInForce, JournalRow, Surroundings
 from app.commands.execution.context import Context
@@ -55,11 +56,9 @@ SELECT (SELECT nullif(i.invoice_number, '') FROM read_model.invoices i
         WHERE i.invoice_id = $1::bigint::text AND i.account_id = $2::uuid) AS invoice_number,
        (SELECT p.country FROM read_model.profiles p WHERE p.account_id = $2::uuid) AS country
 """
-_PAUSE = """
-SELECT until FROM portal.dunning_holds
-WHERE lifted_at IS NULL AND (until IS NULL OR until >= $3)
-  AND account_id = $2 AND (whmcs_invoice_id IS NULL OR whmcs_invoice_id = $1)
-ORDER BY until DESC NULLS FIRST LIMIT 1
+_PAUSE = f"""
+SELECT h.until FROM portal.dunning_holds h WHERE {covers(account="$2", invoice="$1", today="$3")}
+ORDER BY h.until DESC NULLS FIRST LIMIT 1
 """
 _STEPS = """
 SELECT * FROM (SELECT id, round, step, number, at, detail, notice_id FROM portal.dunning_steps

@@ -29,7 +29,9 @@ VALUES ($1, $2, $3, $4, $5) RETURNING {_COLUMNS}
 """
 _LIFT = f"""
 UPDATE portal.dunning_holds SET lifted_by = $3, lifted_at = now()
-WHERE lifted_at IS NULL AND account_id = $1 AND whmcs_invoice_id IS NOT DISTINCT FROM $2 RETURNING {_COLUMNS}
+WHERE lifted_at IS NULL
+  AND (whmcs_invoice_id = $2 OR $2::bigint IS NULL AND whmcs_invoice_id IS NULL AND account_id = $1)
+RETURNING {_COLUMNS}
 """
 _OWNER = """
 SELECT coalesce((SELECT d.account_id FROM portal.dunning d WHERE d.whmcs_invoice_id = $1),
@@ -38,8 +40,14 @@ SELECT coalesce((SELECT d.account_id FROM portal.dunning d WHERE d.whmcs_invoice
 """
 _OPEN = """
 SELECT whmcs_invoice_id FROM portal.dunning
-WHERE ended_at IS NULL AND account_id = $1 AND ($2::bigint IS NULL OR whmcs_invoice_id = $2) ORDER BY 1
+WHERE ended_at IS NULL AND (whmcs_invoice_id = $2 OR $2::bigint IS NULL AND account_id = $1) ORDER BY 1
 """
+_WAKE = """
+UPDATE portal.dunning d SET next_step_at = clock_timestamp()
+WHERE d.ended_at IS NULL AND d.state = 'trying' AND d.next_attempt_at <= clock_timestamp()
+  AND d.next_step_at > clock_timestamp() AND (d.whmcs_invoice_id = $2 OR $2::bigint IS NULL AND d.account_id = $1)
+"""
+"""An attempt whose time came during the hold is due now. One that is planned for later stays where it is."""
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -131,6 +139,7 @@ async def lift(ctx: Context, operator: Operator, target: HoldTarget, reason: str
         lifted = await rows(connection, Hold, _LIFT, target.account_id, target.invoice_id, _name(operator))
         if not lifted:
             raise NotFound("There is no hold to lift. `portal dunning show` lists them.", code="no_hold")
+        await connection.execute(_WAKE, target.account_id, target.invoice_id)
         await audit(connection, operator, "dunning.lift", [target.name], reason=reason)
         woken = await _shown(ctx, connection, target)
     await ctx.inbox.wake(woken)

@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from app import clock
+from app.commands.dunning.holding import covers
 from app.commands.dunning.staff.holds import Hold, target_of_invoice
 from app.db import only_row, row, rows
 from app.settings import Settings
@@ -25,10 +26,9 @@ STUCK = "interval '2 hours'"
 UNRESTORED = "interval '10 minutes'"
 """A service that is still suspended this long after its invoice was settled is stuck too."""
 
-_HOLD = """
+_HOLD = f"""
 SELECT h.until, h.reason FROM portal.dunning_holds h
-WHERE h.lifted_at IS NULL AND (h.until IS NULL OR h.until >= $1)
-  AND h.account_id = d.account_id AND (h.whmcs_invoice_id IS NULL OR h.whmcs_invoice_id = d.whmcs_invoice_id)
+WHERE {covers(account="d.account_id", invoice="d.whmcs_invoice_id", today="$1")}
 ORDER BY h.until DESC NULLS FIRST LIMIT 1
 """
 _SELECT = f"""

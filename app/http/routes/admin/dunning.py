@@ -7,12 +7,14 @@ from litestar import Response, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta, Struct
 
+from app.commands.dunning import grace
+from app.commands.dunning.grace import SuspensionPermit
 from app.commands.dunning.staff import holds, overview
 from app.commands.dunning.staff.holds import Hold, HoldTarget
 from app.commands.dunning.staff.overview import DunnedInvoice, DunningCounts, DunningStory, JournalState
 from app.commands.dunning.staff.terms import DunningTerms, terms
 from app.commands.execution.context import Context
-from app.errors import NotFound, RuleViolated
+from app.errors import Conflict, NotFound, RuleViolated
 from app.http.answering.handler_types import AppContext, Caller, answers
 from app.http.answering.query_response import unstored
 from app.http.policies.policy import OPERATOR, Policy
@@ -142,9 +144,31 @@ async def lift(
     return unstored(LiftedHolds(await holds.lift(context, operator_of(actor), target, data.reason)))
 
 
+class PermitSuspensions(Struct, forbid_unknown_fields=True):
+    """How many accounts may be suspended today, and why; the audit log keeps the reason."""
+
+    accounts: Annotated[int, Meta(ge=1, le=1_000_000)]
+    reason: Reason
+
+
+@post(
+    "/api/admin/dunning/permit",
+    policy=Policy(roles=OPERATOR, asks_upstream=True, problems=(NotFound, Conflict)),
+    status_code=200,
+    operation_id="permitSuspensions",
+    summary="Permit more suspensions today",
+    tags=["Operators"],
+    responses=answers(SuspensionPermit, "The permission, and the day that it is for."),
+)
+async def permit(actor: Caller, context: AppContext, data: JSONBody[PermitSuspensions]) -> Response[bytes]:
+    """Permit up to so many accounts to be suspended today, where more are due than one day may suspend. A process runs
+    the job `suspension` within a second. Look first at its dry run, and at `stopped` of the policy of dunning."""
+    return unstored(await grace.permit_today(context, operator_of(actor), data.accounts, data.reason))
+
+
 async def _target(context: Context, invoice_id: int, whole_account: bool) -> HoldTarget:
     target = await holds.target_of_invoice(context.pool, invoice_id)
     return HoldTarget(target.account_id) if whole_account else target
 
 
-ROUTES = (list_dunning, get_policy, get_dunning, hold, lift)
+ROUTES = (list_dunning, get_policy, get_dunning, hold, lift, permit)

@@ -135,3 +135,36 @@ async def test_a_hold_of_another_account_is_none_of_this_one(
     await holds.hold(ours, MIKA, HoldTarget(str(uuid4())), "another", LATER)
     await announce_due(ours)
     assert (await shown(pool, feed))[0]["state"] == "retrying"
+
+
+@pytest.mark.parametrize("whole_account", [False, True])
+async def test_a_charge_whose_time_came_during_a_hold_is_due_once_the_hold_is_lifted(
+    ours: Context, pool: asyncpg.Pool, billed: UUID, whole_account: bool
+) -> None:
+    now = datetime.now(UTC)
+    came, planned = now - timedelta(minutes=30), now + timedelta(hours=30)
+    paused = {"next_step_at": now + timedelta(minutes=50)}
+    await journal(pool, billed, 77, **{**PLANNED, "next_attempt_at": came}, **paused)
+    await journal(pool, billed, 78, **{**PLANNED, "next_attempt_at": planned, "next_step_at": planned})
+    await journal(pool, billed, 79, state="grace", next_attempt_at=came, **paused)
+    target = HoldTarget(str(billed)) if whole_account else await holds.target_of_invoice(pool, 77)
+    await holds.hold(ours, MIKA, target, "in hospital", LATER)
+    await holds.lift(ours, MIKA, target, "back home")
+    found = dict(await pool.fetch("SELECT whmcs_invoice_id, next_step_at FROM portal.dunning"))
+    assert found[77] <= datetime.now(UTC)
+    assert (found[78], found[79]) == (planned, paused["next_step_at"])
+
+
+async def test_the_hold_of_an_invoice_outlives_its_owner(
+    ours: Context, pool: asyncpg.Pool, billed: UUID, feed: Feed
+) -> None:
+    """Its client was merged into that of another account."""
+    await journal(pool, uuid4(), **PLANNED)
+    await holds.hold(ours, MIKA, await holds.target_of_invoice(pool, 77), "ill", LATER)
+    await pool.execute("UPDATE portal.dunning SET account_id = $1", str(billed))
+    await announce_due(ours)
+    assert (await shown(pool, feed))[0]["state"] == "paused"
+    [listed] = await overview.listed(pool, ours.settings, None, 10)
+    assert (listed.hold_reason, (await overview.counts(pool, ours.settings)).held) == ("ill", 1)
+    assert len(await holds.lift(ours, MIKA, await holds.target_of_invoice(pool, 77), "well again")) == 1
+    assert (await shown(pool, feed))[0]["state"] == "retrying"

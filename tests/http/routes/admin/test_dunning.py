@@ -7,9 +7,14 @@ from uuid import UUID
 
 import asyncpg
 import httpx
+import msgspec
 import pytest
 
+from app.commands.dunning.schedule import calendar_of
 from app.events import Change
+from app.processes.clock import registry
+from app.schedule import clock_jobs
+from app.settings import Settings
 from tests.commands.dunning.shown.conftest import account, billed, feed
 from tests.commands.dunning.shown.journaled import journal, step
 from tests.http.routes.admin.test_projections import operator
@@ -112,3 +117,51 @@ async def test_the_policy_is_shown(api: httpx.AsyncClient, operator: dict[str, s
 async def test_metrics_count_it(api: httpx.AsyncClient, unpaid: UUID) -> None:
     text = (await api.get("/metrics")).text
     assert 'portal_dunning{state="grace"} 1' in text
+
+
+async def test_more_suspensions_are_permitted_for_today_with_a_reason_that_is_kept(
+    api: httpx.AsyncClient, operator: dict[str, str], pool: asyncpg.Pool, settings: Settings
+) -> None:
+    ours = msgspec.structs.replace(settings, automate_suspension="portal")
+    await clock_jobs.register(pool, registry.registrations(ours))
+    today = calendar_of(settings).day_of(datetime.now(UTC))
+    for accounts in (45, 50):  # the last one counts
+        body = {"accounts": accounts, "reason": "after the outage"}
+        answer = await api.post(f"{ROOT}/permit", json=body, headers=operator)
+        assert (answer.status_code, answer.json()["accounts"], answer.json()["day"]) == (200, accounts, str(today))
+    assert await pool.fetchval("SELECT most FROM portal.suspension_permits WHERE day = $1", today) == 50
+    assert await pool.fetchval("SELECT requested_at IS NOT NULL FROM portal.clock_jobs WHERE name = 'suspension'")
+    found = await pool.fetch("SELECT target, user_id, detail FROM portal.audit WHERE action = 'suspension.permit'")
+    assert [(each["target"], each["detail"]["most"], each["detail"]["reason"]) for each in found] == [
+        (str(today), "45", "after the outage"),
+        (str(today), "50", "after the outage"),
+    ]
+    assert all(each["user_id"] for each in found)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"accounts": 45},
+        {"accounts": 45, "reason": ""},
+        {"accounts": 0, "reason": "x"},
+        {"accounts": 1_000_001, "reason": "x"},
+        {"accounts": "all", "reason": "x"},
+        {"reason": "x"},
+    ],
+)
+async def test_a_permission_needs_a_number_and_a_reason(
+    api: httpx.AsyncClient, operator: dict[str, str], pool: asyncpg.Pool, body: Any
+) -> None:
+    refused = await api.post(f"{ROOT}/permit", json=body, headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert await pool.fetchval("SELECT count(*) FROM portal.suspension_permits") == 0
+
+
+async def test_where_whmcs_suspends_nothing_is_permitted(
+    api: httpx.AsyncClient, operator: dict[str, str], pool: asyncpg.Pool, settings: Settings
+) -> None:
+    await clock_jobs.register(pool, registry.registrations(settings))
+    refused = await api.post(f"{ROOT}/permit", json={"accounts": 9, "reason": "x"}, headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_not_runnable")
+    assert await pool.fetchval("SELECT count(*) FROM portal.suspension_permits") == 0
