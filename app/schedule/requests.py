@@ -15,8 +15,8 @@ RUNNING = ("worker", "cdc")
 _REQUEST = "UPDATE portal.clock_jobs SET requested_at = clock_timestamp(), requested_by = $2 WHERE name = $1"
 
 
-async def request_run(pool: asyncpg.Pool, operator: Operator, name: str) -> ListedJob:
-    """Request a run. Safe to repeat.
+async def runnable(pool: asyncpg.Pool, name: str) -> ListedJob:
+    """Return a job that can be run on request.
 
     Raises:
         NotFound: `no_job`.
@@ -28,6 +28,16 @@ async def request_run(pool: asyncpg.Pool, operator: Operator, name: str) -> List
     if job.owner != "portal" or job.process not in RUNNING:
         by = "WHMCS" if job.process == "whmcs" or job.owner == "whmcs" else job.process
         raise Conflict(f"This job cannot be run by hand: {by} runs it.", code="job_not_runnable")
+    return job
+
+
+async def request_run(pool: asyncpg.Pool, operator: Operator, name: str) -> ListedJob:
+    """Request a run. Safe to repeat.
+
+    Raises:
+        NotFound, Conflict: as `runnable`.
+    """
+    job = await runnable(pool, name)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(_REQUEST, name, operator.name or str(operator.user_id))
         await audit(connection, operator, "schedule.run", [name])

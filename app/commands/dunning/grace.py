@@ -107,8 +107,10 @@ async def permit_today(ctx: Context, operator: Operator, accounts: int, reason: 
         Conflict: `job_not_runnable`, WHMCS suspends.
         NotFound: `no_job`, no process has registered it yet.
     """
-    await requests.request_run(ctx.pool, operator, "suspension")
-    return await permit(ctx.pool, operator, calendar_of(ctx.settings).day_of(now()), accounts, reason)
+    await requests.runnable(ctx.pool, "suspension")
+    permitted = await permit(ctx.pool, operator, calendar_of(ctx.settings).day_of(now()), accounts, reason)
+    await requests.request_run(ctx.pool, operator, "suspension")  # whoever runs it must find the permission
+    return permitted
 
 
 async def pass_day(ctx: Context, row: DunningRow, at: datetime, *, may_suspend: bool) -> None:

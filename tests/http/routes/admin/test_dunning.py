@@ -165,3 +165,23 @@ async def test_where_whmcs_suspends_nothing_is_permitted(
     refused = await api.post(f"{ROOT}/permit", json={"accounts": 9, "reason": "x"}, headers=operator)
     assert (refused.status_code, refused.json()["code"]) == (409, "job_not_runnable")
     assert await pool.fetchval("SELECT count(*) FROM portal.suspension_permits") == 0
+
+
+async def test_whoever_takes_up_the_run_finds_the_permission(
+    api: httpx.AsyncClient, operator: dict[str, str], pool: asyncpg.Pool, settings: Settings
+) -> None:
+    """A run between the two would suspend nobody, and the permission would wait for a day that it is not for."""
+    ours = msgspec.structs.replace(settings, automate_suspension="portal")
+    await clock_jobs.register(pool, registry.registrations(ours))
+    await pool.execute(
+        "CREATE FUNCTION permitted_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NOT EXISTS (SELECT FROM portal.suspension_permits) THEN RAISE 'requested before it was permitted'; END IF; "
+        "RETURN NEW; END $$; "
+        "CREATE TRIGGER seen BEFORE UPDATE OF requested_at ON portal.clock_jobs "
+        "FOR EACH ROW EXECUTE FUNCTION permitted_first()"
+    )
+    try:
+        answer = await api.post(f"{ROOT}/permit", json={"accounts": 45, "reason": "checked"}, headers=operator)
+        assert answer.status_code == 200, answer.text
+    finally:
+        await pool.execute("DROP TRIGGER seen ON portal.clock_jobs; DROP FUNCTION permitted_first()")
