@@ -12,18 +12,18 @@ Writes: portal.commands; through `pending` and `rechecks`, read_model.pending an
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import asyncpg
 import msgspec
 from msgspec import Struct
 
-from app.db import Connection, only_row, row
-from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated
+from app.commands.execution.compared_body import comparable
+from app.db import Connection, only_row
+from app.errors import Conflict, OutcomeUnknown, RuleViolated
 from app.ingest.inbox import pending, rechecks
 from app.ingest.versions.notices import Outcome
-from app.intake.words import same_lines
 from app.integrations.admission.call_log import UpstreamCall
 from app.keyring import Keyring
 
@@ -32,8 +32,6 @@ LOCK_SECONDS = 20
 LOST_SECONDS = 300
 """How long after that a command without an end counts as given up."""
 KEPT_HOURS = 24
-WRITTEN = frozenset({"open_case", "comment_on_case"})
-"""Commands whose body is text written by a person."""
 
 _BEGIN = """
 INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until)
@@ -64,20 +62,6 @@ RETURNING id, account_id
 """
 _ACCEPTED = "SELECT true FROM read_model.pending WHERE command_id = $1 AND submission IS NOT NULL LIMIT 1"
 """The upstream has accepted the write, whatever failed later: the commit that shows it says so."""
-_STATE = f"""
-SELECT c.id AS command_id, c.name, c.state, c.response_status AS status, c.submission, c.created_at AS started_at,
-       c.finished_at, c.attempts, c.error_code, c.error, c.steps,
-       coalesce(c.retry_at, (SELECT min(i.next_attempt_at) FROM ingest.inbox i
-                             WHERE i.submission = c.submission AND i.settled_at IS NULL)) AS next_try_at,
-       n.outcome, n.version AS settled_version
-FROM portal.commands c LEFT JOIN LATERAL (
-    SELECT outcome, version FROM ingest.notices
-    WHERE account_id = c.account_id AND slice = 'commands' AND item_id = c.id::text 
-      AND created_at >= c.locked_until - interval '{LOCK_SECONDS} seconds'
-    ORDER BY version DESC LIMIT 1) AS n ON c.state <> 'running'
-WHERE c.scope = $1 AND (c.id::text = $2 OR c.idempotency_key = $2) LIMIT 1
-"""
-
 Effect = Literal["refused", "not_done", "unknown"]
 
 
@@ -128,25 +112,6 @@ class RunFailure(Struct, frozen=True, kw_only=True):
 UNKNOWN = RunFailure(code=OutcomeUnknown.code, sentence=OutcomeUnknown.detail, effect="unknown")
 
 
-class CommandState(Struct, frozen=True, kw_only=True):
-    """The progress of a command. A failed one may be sent again under its key."""
-
-    command_id: UUID
-    name: str
-    state: Literal["running", "done", "failed"]
-    status: int | None
-    submission: int | None
-    started_at: datetime
-    finished_at: datetime | None
-    attempts: int
-    error_code: str | None
-    error: str | None
-    steps: list[UpstreamCall]
-    next_try_at: datetime | None
-    outcome: Outcome | None
-    settled_version: int | None
-
-
 async def begin(
     pool: asyncpg.Pool, *, keyring: Keyring, scope: str, key: str, name: str, account_id: UUID | None, body: bytes
 ) -> Running | Replay:
@@ -158,7 +123,7 @@ async def begin(
         RuleViolated: `idempotency_key_reused`, another body under the same key.
         Conflict: `command_in_progress`.
     """
-    digests = keyring.macs(_comparable(name, body))
+    digests = keyring.macs(comparable(name, body))
     taken = await pool.fetchrow(_BEGIN, uuid4(), scope, key, name, account_id, digests[0], LOCK_SECONDS, digests)
     if taken is not None:
         return Running(taken["id"], taken["locked_until"])
@@ -183,24 +148,6 @@ async def begin(
         )
     answer = kept["response_status"], kept["response_body"], kept["submission"], kept["account_version"]
     return Replay(kept["id"], *answer)
-
-
-def _comparable(name: str, body: bytes) -> bytes:
-    """Return the body as it is compared. Line endings do not matter in text written by a person."""
-    if name not in WRITTEN:
-        return body
-    address, _, content = body.partition(b"\0")
-    try:
-        decoded = msgspec.json.decode(content)
-    except msgspec.DecodeError:
-        return body
-    return address + b"\0" + msgspec.json.encode(_normalised(decoded), order="deterministic")
-
-
-def _normalised(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _normalised(each) for key, each in value.items()}
-    return same_lines(value) if isinstance(value, str) else value
 
 
 async def finish(
@@ -288,15 +235,3 @@ async def forget_old(pool: asyncpg.Pool) -> None:
         "DELETE FROM portal.commands WHERE created_at < now() - $1 * interval '1 hour' AND locked_until < now()",
         KEPT_HOURS,
     )
-
-
-async def state(pool: asyncpg.Pool, scope: str, id_or_key: str) -> CommandState:
-    """Return the progress of a command, found by its id or by the key it was sent with.
-
-    Raises:
-        NotFound: unknown, already deleted, or another caller's.
-    """
-    found = await row(pool, CommandState, _STATE, scope, id_or_key)
-    if found is None:
-        raise NotFound
-    return found

@@ -9,8 +9,8 @@ from litestar import Response, get
 from litestar.params import PathParameter
 from msgspec import Struct, structs
 
-from app.commands.execution import ledger
-from app.commands.execution.ledger import CommandState
+from app.commands.execution import progress
+from app.commands.execution.progress import CommandState
 from app.errors import NotFound
 from app.http.answering.command_response import scope_of
 from app.http.answering.handler_types import AppContext, Caller, answers
@@ -74,7 +74,7 @@ async def command_state(
 ) -> Response[bytes]:
     """The state of one of your own commands of the last 24 hours, by its `Command-Id` or its `Idempotency-Key`. Use it
     when the answer was lost, or was a 503."""
-    state = await ledger.state(context.pool, scope_of(actor), command_id)
+    state = await progress.state(context.pool, scope_of(actor), command_id)
     token = None
     if state.submission is not None and actor.account_id is not None:
         token = consistency_token(context.settings, actor.account_id, state.submission)

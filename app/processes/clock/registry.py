@@ -3,6 +3,7 @@
 What only keeps the buffers of one process (metrics, counters, sessions in use) is no job: nothing of it has to happen.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from app.commands.billing.watch_automation import GRACE_SECONDS
@@ -34,6 +35,25 @@ WHMCS_ALONE = {
 _BILLING_TASK: dict[str, Any] = {"moves_money": True, "most_seconds": 4 * HOUR}
 
 
+_USUAL = (
+    ClockJob("fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR),
+    ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
+    ClockJob("doubts", Every(30), "Look again at charges that nobody answered.", chores.look_at_captures),
+    ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
+    ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),
+    ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
+    ClockJob("eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses),
+    ClockJob("dunning-news", Every(2), "Show customers what dunning did.", chores.show_dunning),
+    ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
+    ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
+    ClockJob("rebuild", Every(30), "Rebuild raised or requested read models.", chores.rebuild_raised, most_seconds=DAY),
+    ClockJob("prices", Every(60), "Compare the price book with WHMCS's own prices.", compare_prices),
+    ClockJob("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
+    ClockJob("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
+)
+"""The jobs of every installation, which no setting changes."""
+
+
 def jobs(settings: Settings) -> list[ClockJob]:
     """Return the jobs of this installation, whichever process runs them.
 
@@ -42,59 +62,35 @@ def jobs(settings: Settings) -> list[ClockJob]:
     """
     policies(settings)
     calendar_of(settings)
+    return previews.added([*_USUAL, *_billing(settings), *_configured(settings)])
+
+
+def _billing(settings: Settings) -> Iterator[ClockJob]:
+    """Yield the jobs that charge, suspend and restore."""
+    captures, suspension = WHMCS_TASKS["captures"], WHMCS_TASKS["suspension"]
+    about = "End the dunning of what was paid, and restore services."
+    yield ClockJob("dunning", Every(2), about, dunning.follow_dunning)
+    yield ClockJob("captures", Every(60), captures, units=dunning.captures, task="captures", **_BILLING_TASK)
+    daily = Cron("0 10 * * *", settings.whmcs_time_zone)
+    yield ClockJob("suspension", daily, suspension, units=dunning.suspension, task="suspension", **_BILLING_TASK)
+
+
+def _configured(settings: Settings) -> Iterator[ClockJob]:
+    """Yield the jobs whose period is a setting, and those that an installation may do without."""
     s, canary = settings, Every(settings.canary_seconds)
-    found = [
-        ClockJob("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself."),
-        ClockJob(
-            "fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR
-        ),
-        ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
-        ClockJob("doubts", Every(30), "Look again at charges that nobody answered.", chores.look_at_captures),
-        ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
-        ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),
-        ClockJob("scheduled", Every(5), "Make scheduled changes of plan.", chores.make_scheduled, moves_money=True),
-        ClockJob(
-            "eligibility", Every(60), "Record addresses that staff checked unnamed.", chores.record_checked_addresses
-        ),
-        ClockJob("dunning-news", Every(2), "Show customers what dunning did.", chores.show_dunning),
-        ClockJob("merges", Every(10), "Follow customers whom staff merged upstream.", chores.follow_merges),
-        ClockJob("salesforce", Every(60), "Report customers to Salesforce.", chores.report_customers),
-        ClockJob(
-            "rebuild", Every(30), "Rebuild raised or requested read models.", chores.rebuild_raised, most_seconds=DAY
-        ),
-        ClockJob("prices", Every(60), "Compare the price book with WHMCS's own prices.", compare_prices),
-        ClockJob("clean", Cron("*/10 * * * *"), "Delete what is no longer needed.", chores.clean),
-        ClockJob(
-            "dunning", Every(2), "End the dunning of what was paid, and restore services.", dunning.follow_dunning
-        ),
-        ClockJob(
-            "captures", Every(60), WHMCS_TASKS["captures"], units=dunning.captures, task="captures", **_BILLING_TASK
-        ),
-        ClockJob(
-            "suspension",
-            Cron("0 10 * * *", s.whmcs_time_zone),
-            WHMCS_TASKS["suspension"],
-            units=dunning.suspension,
-            task="suspension",
-            **_BILLING_TASK,
-        ),
-        ClockJob("automation", Every(900), "Ask WHMCS about its own automation.", chores.watch_automation),
-    ]
+    yield ClockJob("sweep", Every(s.sweep_seconds), "Find work whose wake-up was lost. Every worker does it by itself.")
     if s.case_sweep_seconds:
-        found.append(ClockJob("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases))
+        yield ClockJob("cases", Every(s.case_sweep_seconds), "Read changed support cases.", chores.sweep_cases)
     if s.whm_sync_seconds:
-        found.append(ClockJob("whm", Every(s.whm_sync_seconds), "Read WHM's list of accounts.", chores.read_hosting))
+        yield ClockJob("whm", Every(s.whm_sync_seconds), "Read WHM's list of accounts.", chores.read_hosting)
     if s.reconcile_seconds:
-        found.append(
-            ClockJob("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)
-        )
+        yield ClockJob("reconcile", Every(s.reconcile_seconds), "Compare upstreams with the mirror.", chores.reconcile)
     if s.salesforce_canary_account_id:
         about = "Follow a canary through Salesforce's change feed."
-        found.append(ClockJob("canary-changes", canary, about, canaries.follow_change_events, process="cdc"))
+        yield ClockJob("canary-changes", canary, about, canaries.follow_change_events, process="cdc")
     if s.whmcs_canary_client_id:
         about = "Follow a canary through WHMCS's webhooks."
-        found.append(ClockJob("canary-webhooks", canary, about, canaries.follow_webhooks, process="cdc"))
-    return previews.added(found)
+        yield ClockJob("canary-webhooks", canary, about, canaries.follow_webhooks, process="cdc")
 
 
 def registrations(settings: Settings) -> list[Registration]:

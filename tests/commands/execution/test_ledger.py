@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from app.commands.execution import ledger
+from app.commands.execution import ledger, progress
 from app.commands.execution.ledger import Replay, Running
 from app.errors import Conflict, NotFound, RuleViolated
 from app.keyring import Keyring
@@ -80,13 +80,13 @@ async def test_a_password_in_a_body_cannot_be_guessed_from_the_ledger(pool: asyn
 
 async def test_the_state_is_found_by_id_and_by_key_and_only_in_ones_own_scope(pool: asyncpg.Pool) -> None:
     running = await begin(pool)
-    assert (await ledger.state(pool, "a", "k")).state == "running"
+    assert (await progress.state(pool, "a", "k")).state == "running"
     await ledger.finish(pool, running, 201, b"{}", 3)
-    found = await ledger.state(pool, "a", str(running.id))
+    found = await progress.state(pool, "a", str(running.id))
     assert (found.name, found.state, found.status, found.submission) == ("try", "done", 201, 3)
     for scope, key in (("b", "k"), ("a", str(uuid4()))):
         with pytest.raises(NotFound):
-            await ledger.state(pool, scope, key)
+            await progress.state(pool, scope, key)
 
 
 async def test_answers_are_forgotten_after_a_day_but_not_while_running(pool: asyncpg.Pool) -> None:
