@@ -19,6 +19,7 @@ APP = Path(__file__).parents[1] / "app"
 OWNERS = {
     "ingest.canaries": "app.ingest.sources",
     "ingest.checkpoints": "app.ingest.inbox",
+    "ingest.client_merges": "app.ingest.refetch",
     "ingest.dead_letters": "app.ingest",
     "ingest.drift": "app.ingest.catch_up",
     "ingest.fanouts": "app.projections.engine",

@@ -23,6 +23,7 @@ NOBODYS = {
     "portal.money_stops",
     "portal.suspension_permits",
     "ingest.canaries",
+    "ingest.client_merges",
     "ingest.checkpoints",
     "ingest.drift",
     "ingest.fanouts",

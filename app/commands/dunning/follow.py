@@ -18,6 +18,7 @@ from app.commands.dunning.decide import End, standing
 from app.commands.dunning.inherited import take_over
 from app.commands.dunning.journal import COLUMNS, DunningRow
 from app.commands.dunning.look import look
+from app.commands.dunning.merged_holds import follow_merges
 from app.commands.dunning.restore import held, restore_all
 from app.commands.dunning.schedule import Calendar, calendar_of
 from app.commands.execution.context import Context
@@ -56,6 +57,7 @@ async def follow(ctx: Context, at: datetime) -> int:
     """
     calendar = calendar_of(ctx.settings)
     today = calendar.day_of(at)
+    await follow_merges(ctx.pool)
     for row in await rows(ctx.pool, DunningRow, _NEWS, today, at, LOOK_AGAIN_SECONDS):
         try:
             await _settle(ctx, row, at, today)

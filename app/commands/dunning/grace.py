@@ -109,7 +109,7 @@ async def permit_today(ctx: Context, operator: Operator, accounts: int, reason: 
     """
     await requests.runnable(ctx.pool, "suspension")
     permitted = await permit(ctx.pool, operator, calendar_of(ctx.settings).day_of(now()), accounts, reason)
-    await requests.request_run(ctx.pool, operator, "suspension")  # whoever runs it must find the permission
+    await requests.request_run(ctx.pool, operator, name="suspension")  # whoever runs it must find the permission
     return permitted
 
 

@@ -1,6 +1,6 @@
 """Which holds cover an invoice: its own, whoever has it now, and those of the account that it belongs to.
 
-The holds of an account follow its customer through a merge (`app/ingest/refetch/merged_holds.py`).
+The holds of an account follow its customer through a merge (`merged_holds`).
 """
 
 COVERS = """

@@ -6,8 +6,8 @@ hint `merge`, so that a merge is retried while an upstream is unavailable, and p
 
 A customer that an erased one is merged into is erased as well, unless they have a portal account of their own.
 
-Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: portal.audit, portal.erased_owners,
-and what `merged_holds` writes.
+Reads: ingest.inbox. Reads and writes: portal.id_mappings, mirror.records. Writes: ingest.client_merges, portal.audit,
+portal.erased_owners.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ from app.events import Change
 from app.ingest import id_mappings
 from app.ingest.inbox.inbox import Inbox
 from app.ingest.privacy import erased_owners, strip_personal_data
-from app.ingest.refetch import merged_holds, owners
+from app.ingest.refetch import owners
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.salesforce.wire import ACCOUNT_NUMBER
 from app.integrations.whmcs.client import WhmcsRecord
@@ -123,6 +123,10 @@ _HELD = """
 SELECT m.{column} AS owner_id, EXISTS (SELECT FROM portal.erasures e WHERE e.account_id = m.account_id) AS erased
 FROM portal.id_mappings m WHERE m.{column} = ANY($1::text[])
 """
+_NOTE = """
+INSERT INTO ingest.client_merges (former_client_id, into_client_id) VALUES ($1, $2)
+ON CONFLICT (former_client_id) DO UPDATE SET into_client_id = excluded.into_client_id
+"""
 
 
 async def _follow(connection: Connection, hint: Change, into: str, customer_number: str | None) -> list[Change]:
@@ -137,7 +141,7 @@ async def _follow(connection: Connection, hint: Change, into: str, customer_numb
         if any(row["erased"] for row in held if row["owner_id"] == hint.record_id):
             return []
         if hint.source == "whmcs":
-            await merged_holds.follow(connection, hint.record_id, into)
+            await connection.execute(_NOTE, hint.record_id, into)
         raise MergeConflict(
             f"{hint.source} {hint.record_id} was merged into {into}, and both have a portal account. "
             "Close one of the two accounts, then retry this entry."

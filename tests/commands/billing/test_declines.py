@@ -43,7 +43,9 @@ async def tried(desk: Any, actor: Actor, invoice_id: str) -> tuple[PortalError, 
     request = msgspec.structs.replace(actor, command_key=uuid4().hex)
     with pytest.raises(PortalError) as caught:
         await pay_invoice(desk.context, request, PayInvoice(invoice_id))
-    return caught.value, (await captures.attempts(desk.pool, invoice_id))[0]
+    attempts = await captures.attempts(desk.pool, invoice_id)
+    assert attempts, f"nothing was sent: {caught.value!r}"
+    return caught.value, attempts[0]
 
 
 @pytest.mark.parametrize(

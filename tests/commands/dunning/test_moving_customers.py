@@ -7,6 +7,7 @@ import pytest
 
 from app.audit import Operator
 from app.clock import now
+from app.commands.dunning.merged_holds import follow_merges
 from app.commands.dunning.staff import holds, overview
 from app.commands.execution.context import Actor
 from app.integrations.whmcs.webhook import decode
@@ -94,6 +95,7 @@ async def test_a_lifted_hold_of_a_merged_client_stays_lifted(collecting: Collect
     target = await holds.target_of_account(c.desk.pool, other.account_id)
     assert len(await holds.lift(c.desk.context, MIKA, target, "well again")) == 1
     await c.desk.work.sweep()
+    await follow_merges(c.desk.pool)
     open_holds = "SELECT count(*) FROM portal.dunning_holds WHERE account_id = $1 AND lifted_at IS NULL"
     assert await c.desk.pool.fetchval(open_holds, str(other.account_id)) == 0
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from app import clock
 from app.audit import Operator, audit
+from app.commands.dunning.merged_holds import follow_merges
 from app.commands.dunning.shown.announce import announce
 from app.commands.execution.context import Context, StaffCommand
 from app.db import Connection, Db, rows
@@ -136,6 +137,7 @@ async def lift(ctx: Context, operator: Operator, target: HoldTarget, reason: str
         NotFound: `no_hold`.
     """
     async with ctx.pool.acquire() as connection, connection.transaction():
+        await follow_merges(connection)
         lifted = await rows(connection, Hold, _LIFT, target.account_id, target.invoice_id, _name(operator))
         if not lifted:
             raise NotFound("There is no hold to lift. `portal dunning show` lists them.", code="no_hold")
