@@ -138,7 +138,7 @@ async def test_every_shard_is_swept_though_another_worker_holds_some(
     blocked = {shard_of(each) for each in kept} - {0}
     async with pool.acquire() as connection:
         for shard in blocked:
-            assert await connection.fetchval("SELECT pg_try_advisory_lock($1, $2)", LockSpace.DRAIN, shard)
+            await connection.execute("SELECT pg_advisory_lock($1, $2)", LockSpace.DRAIN, shard, timeout=30)
         await Inbox(pool, quiet).submit(kept)
         free = "SELECT count(*) FROM ingest.inbox WHERE settled_at IS NULL AND shard = 0"
 

@@ -27,8 +27,12 @@ def doctor(running: Running, *arguments: str) -> tuple[int, dict[str, dict[str, 
 
 def test_a_whole_portal_is_well_and_the_round_trips_close(running: Running) -> None:
     linked = next(each for each in running.state["customers"] if each["whmcs_client_id"] and each["portal"])
-    status, found = doctor(running, "--whmcs-client", str(linked["whmcs_client_id"]))
-    assert {name: each["status"] for name, each in found.items() if each["status"] != "ok"} == {"scanner": "skipped"}
+    for _ in range(5):  # on a busy machine a feed is late for a while, and the doctor is right to say so
+        status, found = doctor(running, "--whmcs-client", str(linked["whmcs_client_id"]))
+        if found["feeds"]["status"] == "ok":
+            break
+    unwell = {name: each for name, each in found.items() if each["status"] != "ok"}
+    assert {name: each["status"] for name, each in unwell.items()} == {"scanner": "skipped"}, unwell
     assert status == 0
 
 

@@ -193,6 +193,7 @@ async def test_everybody_agrees_on_what_an_account_has(filled: Store, all_cases:
 COMPARED = re.compile(r"(?:category|status|item_class)\s*(?:=|<>|IN|NOT IN|IS)\s*'", re.I)
 OF_SERVICES = re.compile(r"[^;\"']*read_model\.subscriptions\b[^;\"]{0,160}")
 COUNTED = {
+    "commands/dunning/inherited.py": "whatever WHMCS suspended for an invoice is lifted, classed or not",
     "queries/summary.py": "the next renewal is of an active service",
     "readmodels/ordering/domains.py": "whose a domain is, of all accounts; the index is on the category",
     "commands/orders/promotion_history.py": "WHMCS asks for active products, charges included",

@@ -4,7 +4,7 @@ Also refused here: unknown query parameters, bodies that are not JSON, and unsaf
 CSRF token.
 """
 
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 from litestar.handlers.base import BaseRouteHandler
 from litestar.typing import FieldDefinition
@@ -93,7 +93,9 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
     of two values neither is right."""
-    known = _parameters(handler)
+    known = _KNOWN.get(handler)
+    if known is None:
+        known = _KNOWN[handler] = _parameters(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
@@ -107,7 +109,10 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
         )
 
 
-@lru_cache(maxsize=1_024)
+_KNOWN: WeakKeyDictionary[BaseRouteHandler, dict[str, FieldDefinition]] = WeakKeyDictionary()
+"""Weak, because a handler holds its application."""
+
+
 def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
     """List the parameters of a handler and of what it depends on, by the name that callers use."""
     providers = handler.resolve_dependencies()

@@ -167,10 +167,14 @@ async def test_a_failing_and_a_hanging_job_do_not_stop_the_others(resources: Res
     await registered(resources, *jobs)
     runner = JobRunner(resources, jobs, [each.registration(resources.settings) for each in jobs])
     running = asyncio.create_task(runner.run_until_cancelled())
+
+    async def as_far_as(expected: dict[str, Any]) -> None:
+        while {name: getattr(await row_of(resources.pool, name[0]), name[2:]) for name in expected} != expected:
+            await asyncio.sleep(0.05)
+
     async with asyncio.timeout(10):
         await ran.wait()
-    await asyncio.sleep(0.2)
-    assert (await row_of(resources.pool, "b")).state == "running"
+        await as_far_as({"a.last_outcome": "failed", "b.state": "running", "c.last_outcome": "done"})
     running.cancel()
     await asyncio.wait([running])
     assert (await row_of(resources.pool, "a")).last_outcome == "failed"
