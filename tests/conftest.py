@@ -28,6 +28,8 @@ from tests.fixtures import raised
 SANDBOX_SECONDS = 120
 ANYWHERE = {"INTERNAL_NETWORKS": "0.0.0.0/0"}
 """Tests call from an address of the world."""
+UNPACED = {f"{upstream}_CALLS_PER_SECOND": "10000" for upstream in ("SALESFORCE", "WHMCS", "FREEBIT", "WHM")}
+"""The sandbox need not be spared."""
 
 raised.listen()
 
@@ -156,7 +158,7 @@ def sandbox_settings(engines: tuple[str, str], sandbox_state: dict[str, Any]) ->
     from app.cli.stack.environment import of_sandbox
 
     environment = {"DATABASE_URL": engines[0], "REDIS_URL": engines[1], "PORTAL_SECRET": "s" * 32}
-    return load({**of_sandbox(sandbox_state), **ANYWHERE, **environment, "FREEBIT_POLL_SECONDS": "0.2"})
+    return load({**of_sandbox(sandbox_state), **ANYWHERE, **UNPACED, **environment, "FREEBIT_POLL_SECONDS": "0.2"})
 
 
 @pytest.fixture(scope="session")

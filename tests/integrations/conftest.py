@@ -34,6 +34,8 @@ def settings(**given: Any) -> Settings:
         "whm_url": NOWHERE,
         "whm_user": "reseller",
         "whm_token": "whm-token",
+        # tests need not wait for the rates that spare a real upstream
+        **{f"{upstream}_calls_per_second": 10_000.0 for upstream in ("salesforce", "whmcs", "freebit", "whm")},
     }
     return Settings(**(defaults | given))
 
