@@ -4,8 +4,6 @@ Also refused here: unknown query parameters, bodies that are not JSON, and unsaf
 CSRF token.
 """
 
-from weakref import WeakKeyDictionary
-
 from litestar.handlers.base import BaseRouteHandler
 from litestar.typing import FieldDefinition
 
@@ -93,9 +91,10 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
     of two values neither is right."""
-    known = _KNOWN.get(handler)
+    all_known: dict[BaseRouteHandler, dict[str, FieldDefinition]] = connection.app.state.known_parameters
+    known = all_known.get(handler)
     if known is None:
-        known = _KNOWN[handler] = _parameters(handler)
+        known = all_known[handler] = _parameters(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
@@ -107,10 +106,6 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
         raise InvalidRequest(
             "A query parameter that takes one value is sent twice.", code="repeated_parameter", errors=problems
         )
-
-
-_KNOWN: WeakKeyDictionary[BaseRouteHandler, dict[str, FieldDefinition]] = WeakKeyDictionary()
-"""Weak, because a handler holds its application."""
 
 
 def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
