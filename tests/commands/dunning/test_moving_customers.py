@@ -84,6 +84,21 @@ async def test_a_hold_goes_with_a_merged_client(
         assert len(await holds.lift(c.desk.context, MIKA, target, "well again")) == 1
 
 
+@pytest.mark.parametrize("held", [True, False])
+async def test_the_first_charges_after_a_merge_know_the_hold(collecting: Collecting, aya: Actor, held: bool) -> None:
+    """The job that follows what is paid, which follows merges too, has not run in between."""
+    c, other = collecting, await collecting.desk.customer(number=1)
+    await c.card(other, GOOD, only=True)
+    invoice = await c.bill(aya, MONDAY, await c.service(aya))
+    await c.move_to(MONDAY)
+    if held:
+        await hold(c, aya, None, MONDAY + timedelta(days=60))
+    await merge(c, aya, other, invoice)
+    tries = await c.tries()
+    await c.captures()
+    assert (await c.tries() == tries) == held
+
+
 async def test_a_lifted_hold_of_a_merged_client_stays_lifted(collecting: Collecting, aya: Actor) -> None:
     c, other = collecting, await collecting.desk.customer(number=1)
     await hold(c, aya, None, MONDAY + timedelta(days=60))
