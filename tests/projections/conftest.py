@@ -54,7 +54,7 @@ def feed(pool: asyncpg.Pool, settings: Settings) -> type_of_feed:
 
 @pytest.fixture
 async def first_generations(pool: asyncpg.Pool, settings: Settings) -> AsyncIterator[None]:
-    """Leave every slice as the migrations made it."""
+    """Leave every slice with one generation, made by this release."""
     yield
     await pool.execute("DROP VIEW IF EXISTS read_model.of_an_analyst")
     for row in await pool.fetch("SELECT slice, generation FROM read_model.generations WHERE generation > 1"):
@@ -62,6 +62,16 @@ async def first_generations(pool: asyncpg.Pool, settings: Settings) -> AsyncIter
         await pool.execute(f"CREATE OR REPLACE VIEW read_model.{name} AS SELECT * FROM generations.{name}_1")
         await pool.execute(f"DROP TABLE generations.{name}_{row['generation']}")
     await pool.execute("DELETE FROM read_model.generations WHERE generation > 1")
+    await _made_by_this_release(pool, settings)
+
+
+@pytest.fixture
+async def current_generations(pool: asyncpg.Pool, settings: Settings) -> None:
+    """Let every slice be made by this release: migrations leave the version that they knew."""
+    await _made_by_this_release(pool, settings)
+
+
+async def _made_by_this_release(pool: asyncpg.Pool, settings: Settings) -> None:
     for each in projectors(settings):
         await pool.execute(
             "UPDATE read_model.generations SET state = 'serving', epoch = 1, projector_version = $2 WHERE slice = $1",

@@ -23,7 +23,7 @@ Why = Callable[[str, str], Awaitable[Explanation]]
 
 
 @pytest.fixture
-def why(pool: asyncpg.Pool, settings: Settings) -> Why:
+def why(pool: asyncpg.Pool, settings: Settings, current_generations: None) -> Why:
     named = {projector.name: projector for projector in projectors(settings)}
 
     async def run(resource: str, item_id: str) -> Explanation:
