@@ -161,7 +161,9 @@ async def test_a_command_past_its_deadline_is_not_cut_and_its_answer_is_kept(
         response, seconds = await timed(api, "POST", "/api/cases", headers=headers, json=body)
         assert (response.status_code, response.json()["code"]) == (503, "outcome_unknown")
         assert seconds < 0.5 + SLACK_SECONDS
-        meanwhile = await api.post("/api/cases", headers=headers, json=body)
+        async with asyncio.timeout(20):  # on a busy machine, even the refusal may take longer than the deadline
+            while (meanwhile := await api.post("/api/cases", headers=headers, json=body)).status_code == 503:
+                assert meanwhile.json()["code"] == "outcome_unknown"
         assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "command_in_progress")
         may_end.set()
         await asyncio.wait_for(ended.wait(), 20)

@@ -35,7 +35,7 @@ async def health(api: httpx.AsyncClient) -> dict[str, Any]:
 async def is_up(api: httpx.AsyncClient) -> None:
     """Wait until health and metrics say so: on a busy machine one question may time out."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while (await health(api))["redis_state"] != "ok" or UP not in (await api.get("/metrics")).text:
+        while (await health(api)).get("redis_state") != "ok" or UP not in (await api.get("/metrics")).text:
             await asyncio.sleep(0.1)
 
 
