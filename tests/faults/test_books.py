@@ -69,7 +69,11 @@ async def test_the_books_balance(impatient: Running, staff: Resources) -> None:
         for task in (storm, killing):
             task.cancel()
         await market.calm()
-        await _until_done(staff, [each.order_id for shopper in everybody for each in shopper.bought if each.approved])
+        approved = [each.order_id for shopper in everybody for each in shopper.bought if each.approved]
+        try:
+            await _until_done(staff, approved)
+        except TimeoutError:
+            pytest.fail(f"not done in {LAST_SECONDS} s: {await books.wrong(everybody)}")
         assert await books.wrong(everybody) == []
         sys.stdout.write(f"\n{SHOPPERS} customers, {SECONDS:g} s: {dict(books.tally)}; answers {_answers(everybody)}\n")
         assert books.tally["done"] >= SHOPPERS / 2

@@ -143,8 +143,10 @@ async def test_a_command_past_its_deadline_is_not_cut_and_its_answer_is_kept(
     await add_customer("hana")
     may_end, ended = asyncio.Event(), asyncio.Event()
     really = command_response.audited
+    runs: list[Any] = []
 
     async def slow(*arguments: Any) -> Any:
+        runs.append(arguments)
         await may_end.wait()
         try:
             return await really(*arguments)
@@ -165,6 +167,7 @@ async def test_a_command_past_its_deadline_is_not_cut_and_its_answer_is_kept(
             while (meanwhile := await api.post("/api/cases", headers=headers, json=body)).status_code == 503:
                 assert meanwhile.json()["code"] == "outcome_unknown"
         assert (meanwhile.status_code, meanwhile.json()["code"]) == (409, "command_in_progress")
+        assert len(runs) == 1, "a repetition ran it again"
         may_end.set()
         await asyncio.wait_for(ended.wait(), 20)
         async with asyncio.timeout(20):
