@@ -1,7 +1,7 @@
 """Changes of a running subscription: plan, cancellation, usage and control panel."""
 
 import contextlib
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -28,7 +28,7 @@ from app.http.answering.command_response import Render, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
-from app.queries.reading.store import Store
+from app.queries.reading.store import Answer, Store
 from app.queries.shapes import SubscriptionAnswer
 
 
@@ -125,9 +125,8 @@ async def cancel_scheduled(
 ) -> Response[bytes]:
     """Cancel the scheduled change of plan. Possible until the day on which it takes effect."""
 
-    async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(store, account, subscription_id)
-        return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
+    async def render(done: Done) -> bytes | Answer:
+        return await _with(store, account, subscription_id, done, scheduled_change=None)
 
     body = CancelScheduledChange(subscription_id)
     return await run_command(request, actor, body, render=render)
@@ -152,9 +151,8 @@ async def cancel(
 ) -> Response[bytes]:
     """Cancel at the end of the paid period, or now, which means within a day. A cancellation cannot be undone here."""
 
-    async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(store, account, subscription_id)
-        return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
+    async def render(done: Done) -> bytes | Answer:
+        return await _with(store, account, subscription_id, done, cancellation=done.result)
 
     body = CancelSubscription(subscription_id, data)
     return await run_command(request, actor, body, render=render)
@@ -198,11 +196,13 @@ def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
     return render
 
 
-async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer:
-    found = await _shown(store, account_id, subscription_id)
-    if found is None:
-        raise NotFound("There is no such subscription.", code="subscription_not_found")
-    return found
+async def _with(store: Store, account_id: UUID, subscription_id: str, done: Done, **written: Any) -> bytes | Answer:
+    """Render the subscription as it shows the change, or with what was `written` while it does not."""
+    answer = await subscriptions.subscription(store, account_id, subscription_id)
+    if done.shows:
+        return answer
+    found = msgspec.json.decode(answer.body, type=SubscriptionAnswer)
+    return msgspec.json.encode(structs.replace(found, **written))
 
 
 async def _shown(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer | None:

@@ -1,0 +1,28 @@
+"""Lists are searched; a subscription names its SKU and its order."""
+
+from alembic import op
+
+from migrations import statements
+
+revision = "0044"
+down_revision = "0041"
+branch_labels = None
+depends_on = None
+
+VERSIONS = {"orders": 5, "subscriptions": 8, "invoices": 5}
+
+
+def upgrade() -> None:
+    statements.run(__file__)
+
+
+def downgrade() -> None:
+    op.execute("DROP INDEX mirror.records_order_key")
+    op.execute("DROP INDEX mirror.records_service_order")
+    op.execute(
+        "SELECT generations.retype('subscriptions', 'DROP COLUMN search, DROP COLUMN sku, DROP COLUMN order_id')"
+    )
+    for name in ("orders", "invoices"):
+        op.execute(f"SELECT generations.retype('{name}', 'DROP COLUMN search')")
+    for name, version in VERSIONS.items():
+        op.execute(f"UPDATE read_model.generations SET projector_version = {version} WHERE slice = '{name}'")
