@@ -14,7 +14,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from app.cache.batching import Batcher
-from app.ingest.versions.notices import READS, Outcome
+from app.ingest.versions.notices import EXPORTS, READS, Outcome
 from app.queries.reading.store import Store
 
 VERSIONS_AT_ONCE = 200
@@ -23,6 +23,7 @@ NAMES = {
     "charges": "charge.changed",
     "commands": "command.settled",
     "eligibility": "eligibility.changed",
+    EXPORTS: "export.changed",
     "gateways": "payment_gateway.changed",
     "invoices": "invoice.changed",
     "orders": "order.changed",
@@ -31,7 +32,7 @@ NAMES = {
     "subscriptions": "subscription.changed",
     "timeline_cases": "case.changed",
 }
-"""Read model → event name. Read models without a name here are internal."""
+"""Read model, or the slice of another notice → event name. Read models without a name here are internal."""
 NOTIFICATIONS = "notification.changed"
 NOTIFYING = frozenset({"timeline_orders", "timeline_invoices", "timeline_subscriptions", "timeline_cases", READS})
 """Read models whose changes may change the list of notifications, and the marks of what was read."""

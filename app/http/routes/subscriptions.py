@@ -23,8 +23,10 @@ from app.commands.subscriptions.preview_plan_change import COMMAND as PREVIEW_PL
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange
 from app.commands.subscriptions.usage import COMMAND as READ_USAGE
 from app.commands.subscriptions.usage import ReadUsage, Usage
+from app.commands.subscriptions.withdraw_cancellation import COMMAND as WITHDRAW_CANCELLATION
+from app.commands.subscriptions.withdraw_cancellation import WithdrawCancellation
 from app.errors import NotFound
-from app.http.answering.command_response import Render, run_command
+from app.http.answering.command_response import Render, run_command, run_silently
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
@@ -149,13 +151,27 @@ async def cancel(
     subscription_id: FromPath[str],
     data: JSONBody[Cancel],
 ) -> Response[bytes]:
-    """Cancel at the end of the paid period, or now, which means within a day. A cancellation cannot be undone here."""
+    """Cancel at the end of the paid period, or now, which means within a day. Only support can take it back."""
 
     async def render(done: Done) -> bytes | Answer:
         return await _with(store, account, subscription_id, done, cancellation=done.result)
 
     body = CancelSubscription(subscription_id, data)
     return await run_command(request, actor, body, render=render)
+
+
+@delete(
+    "/api/subscriptions/{subscription_id:str}/cancellation",
+    policy=Policy(roles=CUSTOMER, command=WITHDRAW_CANCELLATION, problems=(NotFound,)),
+    status_code=204,
+    operation_id="withdrawCancellation",
+    summary="Take a cancellation back",
+    tags=["Subscriptions"],
+)
+async def withdraw(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[None]:
+    """Take a cancellation back while it waits. The billing system cannot do that by itself, so today the answer is
+    always 409 `support_must_withdraw`, with a `case` that asks support for it: send it to `POST /api/cases`."""
+    return await run_silently(request, actor, WithdrawCancellation(subscription_id))
 
 
 @post(
@@ -213,4 +229,4 @@ async def _shown(store: Store, account_id: UUID, subscription_id: str) -> Subscr
     return None
 
 
-ROUTES = (preview, upgrade, downgrade, cancel_scheduled, cancel, usage, control_panel)
+ROUTES = (preview, upgrade, downgrade, cancel_scheduled, cancel, withdraw, usage, control_panel)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -75,6 +76,23 @@ async def ready(
     return answer
 
 
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    """A worker of this loop, looking for work while the block runs."""
+    async with open_resources(settings, pool_size=4) as resources:
+        work, over = WorkerJobs(resources), asyncio.Event()
+
+        async def sweep() -> None:
+            while not over.is_set():
+                await work.sweep()
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(sweep())
+        yield
+        over.set()
+        await task
+
+
 async def test_a_profile_is_changed_in_part_and_seen_at_once(
     api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
 ) -> None:
@@ -113,6 +131,36 @@ async def test_of_two_edits_decided_on_one_state_the_second_is_refused(
     assert again.status_code == 200
     anyway = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "if-match": "*"})
     assert anyway.status_code == 200
+
+
+async def test_the_answer_of_a_change_names_the_state_for_the_next_one(
+    api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
+) -> None:
+    headers = await linked(api, customers(sandbox)[0])
+    await ready(api, sandbox_settings, "/api/account/address", headers)
+    async with working(sandbox_settings):
+        first = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "idempotency-key": "one"})
+        read = await api.get("/api/account/address", headers=headers)
+        assert first.headers["etag"] == read.headers["etag"]
+        assert first.content == read.content
+        other = {**ADDRESS, "address1": "9-9 Sakae"}
+        conditional = {**headers, "if-match": first.headers["etag"]}
+        assert (await api.put("/api/account/address", json=other, headers=conditional)).status_code == 200
+        assert (await api.put("/api/account/address", json=ADDRESS, headers=conditional)).status_code == 412
+    again = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "idempotency-key": "one"})
+    assert again.content == first.content
+    assert "etag" not in again.headers, "the state is another by now"
+
+
+async def test_a_change_that_does_not_show_yet_names_no_state(
+    api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
+) -> None:
+    """No worker applies it."""
+    headers = await linked(api, customers(sandbox)[0])
+    await ready(api, sandbox_settings, "/api/account/address", headers)
+    answer = await api.put("/api/account/address", json=ADDRESS, headers=headers)
+    assert (answer.status_code, "etag" in answer.headers) == (200, False)
+    assert answer.json()["pending_writes"]
 
 
 async def test_an_edit_decided_on_what_staff_changed_meanwhile_is_refused(
