@@ -117,13 +117,14 @@ class ChangeReader:
 
 
 def _coalesced(rows: list[Any]) -> tuple[Event, ...]:
-    """Keep the latest event of each item, in order."""
+    """Keep the latest event of each item, in order; of one version, what changed comes after what follows from it."""
     latest: dict[tuple[str, str], Any] = {}
     for row in rows:
         for key in _keys(row["slice"], row["item_id"]):
             latest.pop(key, None)
             latest[key] = row
-    return tuple(Event(name, item, row["version"], row["outcome"]) for (name, item), row in latest.items())
+    ordered = sorted(latest.items(), key=lambda each: (each[1]["version"], each[0][0] != NOTIFICATIONS))
+    return tuple(Event(name, item, row["version"], row["outcome"]) for (name, item), row in ordered)
 
 
 def _keys(slice_name: str, item_id: str) -> Iterator[tuple[str, str]]:

@@ -47,7 +47,7 @@ IfMatch = Annotated[
 
 @put(
     "/api/account/address",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS, shows_state=True),
     status_code=200,
     operation_id="replaceAddress",
     summary="Change the billing address",
@@ -79,7 +79,7 @@ async def put_address(
 
 @patch(
     "/api/account/profile",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE, shows_state=True),
     status_code=200,
     operation_id="updateProfile",
     summary="Change the profile",
@@ -111,7 +111,7 @@ async def patch_profile(
 
 @post(
     "/api/account/eligibility/request",
-    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY),
+    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY, shows_state=True),
     status_code=200,
     operation_id="requestEligibilityCheck",
     summary="Ask for an availability check",

@@ -74,7 +74,7 @@ async def check(request: AnyRequest, actor: Caller, data: JSONBody[Basket]) -> R
 
 @post(
     "/api/orders",
-    policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, consistency_token=True),
+    policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, shows_state=True, consistency_token=True),
     status_code=201,
     operation_id="placeOrder",
     summary="Place an order",

@@ -111,7 +111,7 @@ async def downgrade(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, shows_state=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelScheduledChange",
     summary="Cancel a scheduled change",
@@ -136,7 +136,7 @@ async def cancel_scheduled(
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, shows_state=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelSubscription",
     summary="Cancel a subscription",
@@ -162,7 +162,7 @@ async def cancel(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/cancellation",
-    policy=Policy(roles=CUSTOMER, command=WITHDRAW_CANCELLATION, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=WITHDRAW_CANCELLATION, takes_key=False, problems=(NotFound,)),
     status_code=204,
     operation_id="withdrawCancellation",
     summary="Take a cancellation back",
