@@ -31,7 +31,7 @@ RETURNING export_id, account_id, user_id, attempts
 """
 _KEEP = """
 UPDATE portal.account_exports SET state = 'ready', ready_at = now(), expires_at = now() + $3 * interval '1 hour',
-    archive = $2, size_bytes = length($2)
+    archive = $2::bytea, size_bytes = length($2::bytea)
 WHERE export_id = $1 AND state = 'waiting' RETURNING account_id
 """
 _GIVE_UP = """

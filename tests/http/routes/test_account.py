@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from app.processes.worker import WorkerJobs
@@ -134,22 +135,25 @@ async def test_of_two_edits_decided_on_one_state_the_second_is_refused(
 
 
 async def test_the_answer_of_a_change_names_the_state_for_the_next_one(
-    api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
+    serve: Any, sandbox: Any, sandbox_settings: Settings
 ) -> None:
-    headers = await linked(api, customers(sandbox)[0])
-    await ready(api, sandbox_settings, "/api/account/address", headers)
-    async with working(sandbox_settings):
-        first = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "idempotency-key": "one"})
-        read = await api.get("/api/account/address", headers=headers)
-        assert first.headers["etag"] == read.headers["etag"]
-        assert first.content == read.content
-        other = {**ADDRESS, "address1": "9-9 Sakae"}
-        conditional = {**headers, "if-match": first.headers["etag"]}
-        assert (await api.put("/api/account/address", json=other, headers=conditional)).status_code == 200
-        assert (await api.put("/api/account/address", json=ADDRESS, headers=conditional)).status_code == 412
-    again = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "idempotency-key": "one"})
-    assert again.content == first.content
-    assert "etag" not in again.headers, "the state is another by now"
+    patient = msgspec.structs.replace(sandbox_settings, settle_wait_seconds=50.0, command_deadline_seconds=60.0)
+    path, other = "/api/account/address", {**ADDRESS, "address1": "9-9 Sakae"}
+    async with serve(patient) as api:
+        headers = await linked(api, customers(sandbox)[0])
+        await ready(api, sandbox_settings, path, headers)
+        keyed = {**headers, "idempotency-key": "one"}
+        async with working(sandbox_settings):
+            first = await api.put(path, json=ADDRESS, headers=keyed)
+            read = await api.get(path, headers=headers)
+            assert first.headers["etag"] == read.headers["etag"]
+            assert first.json()["address1"] == read.json()["address1"] == ADDRESS["address1"]
+            conditional = {**headers, "if-match": first.headers["etag"]}
+            assert (await api.put(path, json=other, headers=conditional)).status_code == 200
+            assert (await api.put(path, json=ADDRESS, headers=conditional)).status_code == 412
+        again = await api.put(path, json=ADDRESS, headers=keyed)
+        assert again.content == first.content
+        assert "etag" not in again.headers, "the state is another by now"
 
 
 async def test_a_change_that_does_not_show_yet_names_no_state(

@@ -104,7 +104,7 @@ async def test_a_cancellation_shows_in_its_own_answer_and_repeats_as_it_was(
     again = await api.post(f"{path}/cancel", json=body, headers=keyed(headers, "one"))
     assert (again.headers["idempotency-replayed"], again.content) == ("true", answer.content)
     kept = await api.get(path, headers=headers)
-    assert answer.headers["etag"] == kept.headers["etag"]
+    assert answer.headers.get("etag") in (None, kept.headers["etag"]), "none while it does not show"
     assert "etag" not in again.headers, "a replay may be of a former state"
     second = await api.post(f"{path}/cancel", json={"when": "now"}, headers=headers)
     assert (second.status_code, second.json()["code"]) == (409, "cancellation_exists")
@@ -266,6 +266,9 @@ async def test_only_support_takes_a_cancellation_back_and_the_customer_is_told_h
     assert (none.status_code, none.json()["code"]) == (404, "no_cancellation")
     cancelled = await api.post(f"/api/subscriptions/{service_id}/cancel", json={}, headers=headers)
     ends_on = cancelled.json()["cancellation"]["ends_on"]
+    async with asyncio.timeout(30):
+        while (await api.delete(path, headers=headers)).json()["code"] == "no_cancellation":
+            await asyncio.sleep(0.05)
     refused = await api.delete(path, headers=headers)
     assert (refused.status_code, refused.json()["code"]) == (409, "support_must_withdraw")
     assert ends_on in refused.json()["detail"]
