@@ -119,7 +119,7 @@ def _of_status(statuses: Collection[InvoiceStatus], overdue: str) -> list[tuple[
     """Return the condition for the statuses, of which `overdue` is none of the read model's own."""
     if "overdue" not in statuses:
         return one_of("status", statuses)
-    others = sorted(set(statuses) - {"overdue"})
+    others = tuple(sorted(set(statuses) - {"overdue"}))
     return [(f"(({overdue}) OR status = ANY({{}}::text[]))", others)]
 
 

@@ -9,6 +9,7 @@ down_revision = "0041"
 branch_labels = None
 depends_on = None
 
+COLUMNS = {"orders": ("search",), "invoices": ("search",), "subscriptions": ("search", "sku", "order_id")}
 VERSIONS = {"orders": 5, "subscriptions": 8, "invoices": 5}
 
 
@@ -19,10 +20,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP INDEX mirror.records_order_key")
     op.execute("DROP INDEX mirror.records_service_order")
-    op.execute(
-        "SELECT generations.retype('subscriptions', 'DROP COLUMN search, DROP COLUMN sku, DROP COLUMN order_id')"
-    )
-    for name in ("orders", "invoices"):
-        op.execute(f"SELECT generations.retype('{name}', 'DROP COLUMN search')")
+    for name, columns in COLUMNS.items():
+        for column in columns:
+            op.execute(f"COMMENT ON COLUMN read_model.{name}.{column} IS NULL")
+        dropped = ", ".join(f"DROP COLUMN {column}" for column in columns)
+        op.execute(f"SELECT generations.retype('{name}', '{dropped}')")
     for name, version in VERSIONS.items():
         op.execute(f"UPDATE read_model.generations SET projector_version = {version} WHERE slice = '{name}'")

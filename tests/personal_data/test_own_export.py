@@ -64,7 +64,7 @@ async def plant_notes(resources: Resources, subject: Subject) -> None:
     )
     await resources.pool.execute(
         "INSERT INTO portal.audit (action, outcome, account_id, target, detail) "
-        "VALUES ('customer.note', 'done', $1, $1::text, $2)",
+        "VALUES ('customer.note', 'done', $1::uuid, $1::uuid::text, $2)",
         subject.account_id,
         {"note": NOTE, "operator": NOTE},
     )

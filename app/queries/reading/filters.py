@@ -16,7 +16,7 @@ def one_of(column: str, values: Collection[str] | None) -> list[Condition]:
     """Return the condition that a column has one of these values; none for no values."""
     if not values:
         return []
-    wanted = sorted(set(values))
+    wanted = tuple(sorted(set(values)))
     return [(f"{column} = {{}}", wanted[0])] if len(wanted) == 1 else [(f"{column} = ANY({{}}::text[])", wanted)]
 
 
