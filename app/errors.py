@@ -30,7 +30,7 @@ PortalError
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -66,6 +66,14 @@ class PasswordFeedback(Struct, frozen=True):
     suggestions: list[Advice]
 
 
+class CaseDraft(Struct, frozen=True, kw_only=True):
+    """A support case to send as it is, or after the customer has changed it: the body of `POST /api/cases`."""
+
+    subject: str
+    description: str
+    priority: Literal["low", "medium", "high"] = "medium"
+
+
 class PortalError(Exception):
     """Base of every error the portal raises on purpose.
 
@@ -89,6 +97,7 @@ class PortalError(Exception):
         self.detail = detail or self.detail
         self.errors = tuple(errors)
         self.feedback: PasswordFeedback | None = None
+        self.case: CaseDraft | None = None
         self.retry_after_seconds = retry_after_seconds or self.retry_after_seconds
         super().__init__(f"{self.code}: {self.detail}")
 

@@ -18,7 +18,7 @@ ChangeKind = Literal["full", "partial", "deleted", "hint"]
 Origin = Literal["cdc", "webhook", "command", "backfill", "reconcile", "refetch", "portal"]
 
 
-KEYS = {("salesforce", "Product2"): "WH_Product_ID__c"}
+KEYS = {("salesforce", "Product2"): "WH_Product_ID__c", ("salesforce", "Order"): "WHMCS_Order_ID__c"}
 """(source, object) → the field by which records of another upstream refer to a record."""
 
 

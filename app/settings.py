@@ -57,6 +57,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str, note("How browsers reach the API; cookies are `Secure` unless it starts with http://127.0.0.1.")
     ] = "http://127.0.0.1:8000"
+    portal_url: Annotated[
+        str, note("Page of the frontend that links in mails lead to; empty: PUBLIC_URL, where the API serves it too.")
+    ] = ""
     cors_origins: Annotated[str, note("Origins that may call the API from a browser, comma separated.")] = ""
     return_origins: Annotated[
         str,
@@ -130,7 +133,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     password_reset_url: Annotated[
         str,
         note(
-            "Page of the frontend that takes a new password, {token} for the token; empty: PUBLIC_URL/reset-password."
+            "Page of the frontend that takes a new password, {token} for the token; empty: PORTAL_URL/reset-password."
         ),
     ] = ""
     password_reset_seconds: Annotated[int, note("Lifetime of a mailed reset token, in seconds.")] = 1_800
@@ -420,6 +423,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def keyring(self) -> Keyring:
         """Both secrets, for sealing, signing and key derivation."""
         return Keyring(self.portal_secret, self.portal_secret_previous)
+
+    @property
+    def mailed_url(self) -> str:
+        """Where links in mails lead to."""
+        return (self.portal_url or self.public_url).rstrip("/")
 
     def automator_of(self, task: BillingTask) -> Automator:
         """Return who automates a task of billing."""

@@ -28,6 +28,7 @@ OWNERS = {
     "ingest.progress": "app.ingest",
     "ingest.unreadables": "app.ingest.inbox",
     "mirror.records": "app.ingest.apply",
+    "portal.account_exports": "app.commands.account",
     "portal.audit": "app.audit",
     "portal.billing_tasks": "app.schedule",
     "portal.capture_attempts": "app.commands.billing",

@@ -45,11 +45,12 @@ def main() -> None:
 @main.command()
 @click.option("--state-file", type=click.Path(path_type=Path), help="Where to write URLs, credentials and customers.")
 @click.option("--no-sandbox", is_flag=True, help="Call the upstreams that the environment names.")
-def up(state_file: Path | None, no_sandbox: bool) -> None:
+@click.option("--strict", is_flag=True, help="With the rate limits and pauses of an installation.")
+def up(state_file: Path | None, no_sandbox: bool, strict: bool) -> None:
     """Start engines, sandbox, worker, listener and API, and keep them running. Ctrl-C stops them."""
     from app.cli.stack.running import run_until_stopped
 
-    run_until_stopped(state_file, sandbox=not no_sandbox)
+    run_until_stopped(state_file, sandbox=not no_sandbox, strict=strict)
 
 
 @main.command()

@@ -41,6 +41,7 @@ MailKind = Literal[
     "account_signed_up",
     "account_linked",
     "dunning",
+    "export_ready",
 ]
 
 BATCH = 20
@@ -146,7 +147,7 @@ async def _postpone(connection: Db, row: Any, error: Exception) -> None:
 
 
 def _link(settings: Settings, token: str) -> str:
-    page = settings.password_reset_url or settings.public_url + "/reset-password?token={token}"
+    page = settings.password_reset_url or settings.mailed_url + "/reset-password?token={token}"
     return page.replace("{token}", token)
 
 
@@ -198,14 +199,14 @@ async def _invitation(connection: Db, settings: Settings, user: Any, about: UUID
 
 
 async def _service_active(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    text = f"Your order is active. You find it among your services:\n\n{settings.public_url}"
+    text = f"Your order is active. You find it among your services:\n\n{settings.mailed_url}"
     return _mail(user, "Your service is active", text)
 
 
 async def _welcome(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
     text = (
         "Welcome. Your order is set up. You find it among your services in the portal, where you can open its "
-        f"control panel without another password:\n\n{settings.public_url}\n\n"
+        f"control panel without another password:\n\n{settings.mailed_url}\n\n"
         "The mailboxes and databases that we created for you have random passwords. Set your own in the "
         "control panel."
     )
@@ -228,7 +229,15 @@ async def _scheduled_change(connection: Db, settings: Settings, user: Any, about
         )
     elif row["invoice_id"]:
         outcome = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
-    return _mail(user, subject, f"{planned} {outcome}\n\n{settings.public_url}")
+    return _mail(user, subject, f"{planned} {outcome}\n\n{settings.mailed_url}")
+
+
+async def _export_ready(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
+    text = (
+        f"The copy of your data that you asked for is ready. Download it in the portal within a day:\n\n"
+        f"{settings.mailed_url}\n\nIf you did not ask for it, reset your password at once and contact support."
+    )
+    return _mail(user, "The copy of your data is ready", text)
 
 
 def _notice(subject: str, text: str) -> "MailWriter":
@@ -255,6 +264,7 @@ WRITERS: Mapping[str, MailWriter] = {
     "scheduled_change_made": _scheduled_change,
     "scheduled_change_refused": _scheduled_change,
     "dunning": dunning_mail.write,
+    "export_ready": _export_ready,
     "password_changed": _notice(
         "Your password was changed", "Your password was changed, and all other sessions were ended."
     ),

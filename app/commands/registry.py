@@ -13,6 +13,7 @@ from app.commands.account import (
     mark_notifications_read,
     refresh_account,
     request_eligibility,
+    request_export,
 )
 from app.commands.billing import (
     capture_looks,
@@ -56,6 +57,7 @@ from app.commands.subscriptions import (
     staff,
     suspension,
     usage,
+    withdraw_cancellation,
 )
 from app.commands.support import attach_to_case, comment_on_case, open_case
 
@@ -65,6 +67,7 @@ MODULES: tuple[ModuleType, ...] = (
     mark_notifications_read,
     refresh_account,
     request_eligibility,
+    request_export,
     create_payment_link,
     create_payment_methods_link,
     manage_payment_methods,
@@ -102,6 +105,7 @@ MODULES: tuple[ModuleType, ...] = (
     staff,
     suspension,
     usage,
+    withdraw_cancellation,
     attach_to_case,
     comment_on_case,
     open_case,

@@ -11,7 +11,7 @@ from litestar.di import Provide
 
 from app.commands.execution.context import Actor, Context
 from app.http.answering.handler_types import AnyRequest, AppContext, Caller, OwnAccount, ReadStore, context_of
-from app.http.answering.paging import CursorParameter, LimitParameter, Paging
+from app.http.answering.paging import CountParameter, CursorParameter, LimitParameter, Paging
 from app.http.answering.preconditions import tags
 from app.http.answering.query_response import joined
 from app.http.answering.single_flight import SingleFlight
@@ -60,10 +60,11 @@ def paging_of(
     account: OwnAccount,
     limit: LimitParameter = 25,
     cursor: CursorParameter = None,
+    count: CountParameter = False,
 ) -> Paging:
     """Return the page that the caller requests."""
     policy, held = policy_of(request.route_handler), tags(joined(request, "if-none-match"))
-    return Paging(policy, context_of(request).settings.keyring, account, limit, cursor, held)
+    return Paging(policy, context_of(request).settings.keyring, account, limit, cursor, held, counted=count)
 
 
 def inbox_admission_of(request: AnyRequest, context: AppContext) -> InboxAdmission:

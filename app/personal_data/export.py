@@ -25,6 +25,8 @@ from app.personal_data.subject import Progress, Subject
 PART = ".part"
 """Suffix of a file until it is complete."""
 SECRETS = ("password_hash", "token_hash", "secret", "code_hash", "body_hash", "email_hash", "sealed_facts")
+COPIES = ("archive",)
+"""Columns with copies of what is exported from where it belongs."""
 
 
 def _of_owners(sql: str) -> str:
@@ -71,6 +73,7 @@ TABLES = {
         "portal.provider_steps",
         "subscription_id IN (SELECT p.subscription_id FROM portal.provided_services p WHERE p.account_id = $3)",
     ),
+    "portal/account_exports": ("portal.account_exports", "account_id = $3"),
     "portal/notification_reads": ("portal.notification_reads", "account_id = $3"),
     "portal/plan_changes": ("portal.plan_changes", "account_id = $3"),
     "portal/scheduled_changes": ("portal.scheduled_changes", "account_id = $3"),
@@ -119,7 +122,7 @@ async def _write(pool: asyncpg.Pool, subject: Subject, file: Path, report: Progr
         with _private(file) as opened, zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
             counts: dict[str, int] = {}
             for number, (name, (table, where)) in enumerate(tables.items(), 1):
-                rows = await _rows(connection, table, where, subject)
+                rows = await rows_of(connection, f"SELECT * FROM {table} WHERE {where}", subject)
                 archive.writestr(f"{name}.json", msgspec.json.format(msgspec.json.encode(rows), indent=1))
                 counts[name] = len(rows)
                 report(name, number, len(tables))
@@ -133,10 +136,11 @@ def _private(file: Path) -> IO[bytes]:
     return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-async def _rows(connection: Db, table: str, where: str, subject: Subject) -> list[dict[str, Any]]:
-    """Read a table's rows. Every placeholder is listed once, so that each condition may use those it needs."""
+async def rows_of(connection: Db, statement: str, subject: Subject) -> list[dict[str, Any]]:
+    """Read rows of a customer: $1 is the user, $2 the owner ids, $3 the account, $4 the customer number, $5 the e-mail
+    address. Every placeholder is listed once, so that each statement may use those it needs."""
     rows = await connection.fetch(
-        f"WITH keys AS (SELECT $1::uuid, $2::text[], $3::uuid, $4::text, $5::text) SELECT * FROM {table} WHERE {where}",
+        f"WITH keys AS (SELECT $1::uuid, $2::text[], $3::uuid, $4::text, $5::text) {statement}",
         subject.user_id,
         subject.owner_ids,
         subject.account_id,
@@ -149,7 +153,7 @@ async def _rows(connection: Db, table: str, where: str, subject: Subject) -> lis
 
 def _shown(row: Any) -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
-        if name not in SECRETS:
+        if name not in (*SECRETS, *COPIES):
             yield name, _readable(value)
 
 

@@ -113,6 +113,7 @@ def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
         "UPDATE portal.dunning_steps SET detail = '{}' WHERE account_id = $1::uuid::text",
         "UPDATE portal.dunning_holds SET reason = '' WHERE account_id = $1::uuid::text",
         "DELETE FROM portal.notification_reads WHERE account_id = $1",
+        "DELETE FROM portal.account_exports WHERE account_id = $1",
         _FULFILMENTS,
         f"UPDATE portal.fulfilment_steps SET detail = '{{}}' WHERE order_id IN ({_ORDERS})",
         f"DELETE FROM portal.provision_steps WHERE order_id IN ({_ORDERS})",

@@ -80,6 +80,18 @@ async def find(connection: Db, email: str) -> Subject:
     return found
 
 
+async def of_account(connection: Db, account_id: UUID) -> Subject:
+    """Return the customer of an account.
+
+    Raises:
+        NotFound: `no_such_customer`.
+    """
+    found = await row(connection, Subject, f"{_FIND} WHERE m.account_id = $1", account_id)
+    if found is None:
+        raise NotFound("No customer has this account.", code="no_such_customer")
+    return found
+
+
 async def _erased(connection: Db, email: str) -> str | None:
     """Describe the finished erasure under this address and what remains to be done; None if there was none."""
     erasure = await connection.fetchrow(

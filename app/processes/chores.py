@@ -8,7 +8,7 @@ from msgspec import structs
 
 from app.clock import now
 from app.commands import mail_outbox
-from app.commands.account import checked_address, report_to_salesforce
+from app.commands.account import checked_address, export_journal, report_to_salesforce
 from app.commands.billing import capture_looks
 from app.commands.billing import watch_automation as automation
 from app.commands.dunning.shown.announce import announce_due
@@ -23,6 +23,7 @@ from app.ingest.catch_up.reconcile import Reconcile
 from app.ingest.refetch import case_sweep, hosting_accounts, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
+from app.personal_data.own_export import own_archive
 from app.processes.clock.job import Postponed
 from app.projections import rebuild
 from app.projections.engine import fan_outs
@@ -106,6 +107,16 @@ async def follow_merges(resources: Resources) -> str:
 async def send_mail(resources: Resources) -> str:
     """Send the mails that are due."""
     return _counted(await mail_outbox.send_due(resources.pool, resources.settings), "mails")
+
+
+async def make_exports(resources: Resources) -> str:
+    """Make the copies of their data that customers asked for, and delete those that expired."""
+    await export_journal.forget_expired(resources.pool)
+
+    async def make(taken: export_journal.TakenExport) -> bytes:
+        return await own_archive(resources.pool, taken.account_id)
+
+    return _counted(await export_journal.make_due(resources.pool, make), "exports")
 
 
 async def show_dunning(resources: Resources) -> str:

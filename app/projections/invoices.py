@@ -27,6 +27,7 @@ from app.projections.parts.invoice_lines import (
     tax_lines,
 )
 from app.projections.parts.line_services import CONTEXT, READS, Translations, billed, translations
+from app.projections.parts.search_text import search_text
 from app.projections.projector import Group, Projected, Projector
 from app.readmodels.billing.dunning import RECORD, Dunning
 from app.readmodels.invoices import PAYABLE, TABLE, UNKNOWN, Invoice, InvoiceSummary, status_of
@@ -50,7 +51,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="invoices",
-        version=5,
+        version=6,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -83,6 +84,7 @@ def _row(record: Record, known: Translations, follows: Dunning | None, local: Wh
         "paid_at": invoice.paid_at,
         **{name: getattr(amounts, name) for name in SUMS},
         "currency": currency_of(data),
+        "search": search_text(invoice.number, invoice.invoice_id, *(item.description for item in invoice.items)),
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": msgspec.json.encode(_summary(invoice)),

@@ -18,6 +18,7 @@ from app.intake.words import folded
 from app.projections.parts.fields import added, day, instant, shown
 from app.projections.parts.offers import class_of
 from app.projections.parts.order_prices import OrderTerms, line_total, order_terms, price_of
+from app.projections.parts.search_text import search_text
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
 from app.readmodels.ordering.order_life import CHECKED_BY_STAFF, STATES, OrderStatus, PauseReason, Words, pause_of
@@ -27,8 +28,8 @@ from app.readmodels.orders import (
     Order,
     OrderItem,
     OrderReason,
-    OrderSummary,
     TimelineEntry,
+    summary_of,
 )
 from app.readmodels.services import UNCLASSED, is_charge
 from app.settings import Settings
@@ -75,7 +76,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=5,
+        version=6,
         source="salesforce",
         scope="record",
         root="Order",
@@ -165,15 +166,15 @@ def _row(root: Record, group: Group, org_currency: str) -> dict[str, Any]:
         "error_code": data.get("Activation_Error_Code__c"),
         **approval(stages),
         "changed_at": root.occurred_at,
+        "search": search_text(order.order_number, order.order_id, *(text for item in items for text in _words(item))),
         "as_of": max(record.verified_at for record in group.records),
-        "summary": msgspec.json.encode(_summary(order)),
+        "summary": msgspec.json.encode(summary_of(order)),
         "document": msgspec.json.encode(order),
     }
 
 
-def _summary(order: Order) -> OrderSummary:
-    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
-    return OrderSummary(**same, item_count=len(order.items))
+def _words(item: OrderItem) -> tuple[str | None, ...]:
+    return item.name, item.sku, item.subscription_id
 
 
 def _item(item: Record, group: Group, terms: OrderTerms, org_currency: str) -> OrderItem:

@@ -67,7 +67,8 @@ class Lookup(Struct, frozen=True):
     """A reference between records: `field` of `referrer` holds the id of a record of `target`.
 
     With a `key` the target belongs to another `source` and is referred to by the number in its own field `key`. The
-    field must be in `app.events.KEYS`, so that former referrers are recomputed as well when the number changes.
+    field must be in `app.events.KEYS`, so that former referrers are recomputed as well when the number changes. `own`
+    targets belong to customers: a group is given those of its own account only, whatever number somebody typed.
     """
 
     target: str
@@ -75,6 +76,7 @@ class Lookup(Struct, frozen=True):
     field: str
     source: str = ""
     key: str = ""
+    own: bool = False
 
     def name_of(self, record: Record) -> str:
         """Return the name by which others refer to a target record; empty when it has none."""

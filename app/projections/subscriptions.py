@@ -8,7 +8,7 @@ the new product, or its invoice is cancelled. A future-dated one is the portal's
 service that is to end.
 
 Reads: whmcs service, addon, cancel_request, upgrade, scheduled_change, provider_state, service_dunning, client; refers
-to invoice, and to salesforce Product2. Writes: read_model.subscriptions.
+to invoice, and to salesforce Product2 and Order. Writes: read_model.subscriptions.
 """
 
 import re
@@ -25,7 +25,15 @@ from app.intake.billing_cycles import cycle_of
 from app.projections.parts import dunning, provider_sentences
 from app.projections.parts.categories import group_categories
 from app.projections.parts.fields import amount, day, plain, shown
-from app.projections.parts.services import PRODUCT_OF_SERVICE, ServiceKind, kind_of
+from app.projections.parts.search_text import search_text
+from app.projections.parts.services import (
+    ORDER_OF_SERVICE,
+    PRODUCT_OF_SERVICE,
+    ServiceKind,
+    kind_of,
+    order_of,
+    sku_of,
+)
 from app.projections.parts.vocabulary import known
 from app.projections.projector import Group, Lookup, Projected, Projector
 from app.readmodels.billing.dunning import OF_SERVICE
@@ -64,7 +72,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="subscriptions",
-        version=8,
+        version=9,
         source="whmcs",
         scope="record",
         root="service",
@@ -74,6 +82,7 @@ def projector(settings: Settings) -> Projector:
             Lookup(target="invoice", referrer="upgrade", field="invoice_id"),
             Lookup(target="invoice", referrer=OF_SERVICE, field="invoice_id"),
             PRODUCT_OF_SERVICE,
+            ORDER_OF_SERVICE,
         ),
         table=TABLE,
         project=project,
@@ -116,6 +125,9 @@ def _row(record: Record, group: Group, categories: Mapping[str, str]) -> dict[st
         "cancellation": cancellation.when if cancellation else None,
         "cancellation_requested_on": cancellation.requested_on if cancellation else None,
         "ends_on": cancellation.ends_on if cancellation else None,
+        "sku": subscription.sku,
+        "order_id": subscription.order_id,
+        "search": _search(subscription, plain(data.get("domain"))),
         "sort_id": int(record.record_id),
         "as_of": record.verified_at,
         "summary": body,
@@ -148,7 +160,15 @@ def _subscription(record: Record, group: Group, currency: str, kind: ServiceKind
         pending_change=_pending(record, group) if status in RUNNING else None,
         scheduled_change=_scheduled(group) if status in RUNNING and cancellation is None else None,
         dunning=dunning.of_service(group) if status in RUNNING else None,
+        sku=sku_of(record, group),
+        order_id=order_of(record, group),
     )
+
+
+def _search(shown: Subscription, domain: str) -> str:
+    """Return what the service is found by: a domain in both of its forms, a number with its hyphens and without."""
+    names = [addon.name for addon in shown.addons]
+    return search_text(shown.name, shown.subscription_id, shown.sku, domain, shown.domain, shown.line, *names)
 
 
 def _line(domain: str | None) -> str | None:

@@ -17,6 +17,7 @@ from app.intake.fields import Fields
 from app.queries.reading import page
 from app.queries.reading.store import Answer, etag_of, with_age
 from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
+from app.readmodels.documents import with_members
 
 MOST_COMMENTS = 100
 LARGEST_BYTES = 10 * 1024 * 1024
@@ -41,8 +42,14 @@ class CaseSource(Protocol):
         limit: int,
         after: tuple[datetime, str] | None = None,
         closed: bool | None = None,
+        text: str = "",
     ) -> list[dict[str, Any]]:
-        """List the account's cases, newest first, after (opened at, id)."""
+        """List the account's cases, newest first, after (opened at, id); with some text if it is not empty."""
+
+    async def counted(
+        self, salesforce_account_id: str, *, most: int, closed: bool | None = None, text: str = ""
+    ) -> int:
+        """Count the account's cases, up to `most`."""
 
     async def one(self, salesforce_account_id: str, case_id: str) -> dict[str, Any] | None:
         """Read one of the account's own cases with its public comments, newest first, and its shared files."""
@@ -108,15 +115,21 @@ async def list_cases(
     which: page.Page,
     cursor: page.Cursor,
     closed: bool | None = None,
+    text: str | None = None,
 ) -> Answer:
-    """List the account's cases, newest first."""
-    after = _place(which.after) if which.after else None
-    rows = await source.listed(salesforce_account_id, limit=which.limit + 1, after=after, closed=closed)
+    """List the account's cases, newest first, optionally with some text in subject or number."""
+    after, wanted = _place(which.after) if which.after else None, " ".join((text or "").split())
+    rows = await source.listed(salesforce_account_id, limit=which.limit + 1, after=after, closed=closed, text=wanted)
     shown = rows[: which.limit]
     last = next((place for row in reversed(shown) if (place := _place_of(row))), None)
     more = cursor(last) if last and len(rows) > which.limit else None
     items = _readable("Case", shown, _summary)
-    return _answer(msgspec.json.encode({"items": items, "next_cursor": more}))
+    listed = msgspec.json.encode({"items": items, "next_cursor": more})
+    if which.counted:
+        most = page.MOST_COUNTED
+        count = await source.counted(salesforce_account_id, most=most, closed=closed, text=wanted)
+        listed = with_members(listed, page.with_count(count)[1:])
+    return _answer(listed)
 
 
 def _place_of(row: dict[str, Any]) -> str | None:

@@ -7,14 +7,14 @@ Reads: ingest.notices, read_model.account_versions.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from msgspec import Struct
 
 from app.cache.batching import Batcher
-from app.ingest.versions.notices import Outcome
+from app.ingest.versions.notices import EXPORTS, READS, Outcome
 from app.queries.reading.store import Store
 
 VERSIONS_AT_ONCE = 200
@@ -23,6 +23,7 @@ NAMES = {
     "charges": "charge.changed",
     "commands": "command.settled",
     "eligibility": "eligibility.changed",
+    EXPORTS: "export.changed",
     "gateways": "payment_gateway.changed",
     "invoices": "invoice.changed",
     "orders": "order.changed",
@@ -31,7 +32,10 @@ NAMES = {
     "subscriptions": "subscription.changed",
     "timeline_cases": "case.changed",
 }
-"""Read model → event name. Read models without a name here are internal."""
+"""Read model, or the slice of another notice → event name. Read models without a name here are internal."""
+NOTIFICATIONS = "notification.changed"
+NOTIFYING = frozenset({"timeline_orders", "timeline_invoices", "timeline_subscriptions", "timeline_cases", READS})
+"""Read models whose changes may change the list of notifications, and the marks of what was read."""
 SHARED = (NAMES["catalog"], NAMES["gateways"])
 """Events for data that is the same for everybody."""
 
@@ -113,13 +117,19 @@ class ChangeReader:
 
 
 def _coalesced(rows: list[Any]) -> tuple[Event, ...]:
-    """Keep the latest event of each item, in order."""
+    """Keep the latest event of each item, in order; of one version, what changed comes after what follows from it."""
     latest: dict[tuple[str, str], Any] = {}
     for row in rows:
-        if row["slice"] in NAMES:
-            key = (row["slice"], row["item_id"])
+        for key in _keys(row["slice"], row["item_id"]):
             latest.pop(key, None)
             latest[key] = row
-    return tuple(
-        Event(NAMES[slice_name], item, row["version"], row["outcome"]) for (slice_name, item), row in latest.items()
-    )
+    ordered = sorted(latest.items(), key=lambda each: (each[1]["version"], each[0][0] != NOTIFICATIONS))
+    return tuple(Event(name, item, row["version"], row["outcome"]) for (name, item), row in ordered)
+
+
+def _keys(slice_name: str, item_id: str) -> Iterator[tuple[str, str]]:
+    """Yield name and id of the events for a notice."""
+    if slice_name in NAMES:
+        yield NAMES[slice_name], item_id
+    if slice_name in NOTIFYING:
+        yield NOTIFICATIONS, ""

@@ -3,7 +3,7 @@
 Reads: read_model.charges, subscriptions and what `slice_age` reads.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import structs
 
 from app.queries.reading import page
+from app.queries.reading.filters import one_of
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.charges import SUBSCRIPTION_OF
@@ -34,10 +35,10 @@ CHARGE = "charge"
 
 
 async def list_charges(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: ServiceStatus | None = None
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, statuses: Collection[ServiceStatus] = ()
 ) -> Answer:
-    """List charges, newest first, optionally of one status."""
-    where = [("status = {}", status)] if status else []
+    """List charges, newest first, optionally of some statuses."""
+    where = one_of("status", statuses)
     freshness = await of_whmcs(store, account_id, "charges", "client_services")
     return await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
 

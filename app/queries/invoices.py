@@ -5,6 +5,7 @@
 Reads: read_model.invoices, charges, profiles and what `slice_age` reads.
 """
 
+from collections.abc import Collection
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -18,6 +19,7 @@ from app.errors import NotFound
 from app.queries.charges import on_lines
 from app.queries.reading import page, pending_writes
 from app.queries.reading.detail import WHMCS_AWAY
+from app.queries.reading.filters import one_of, searched
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, AnswerSource, FetchedRow, Store, build_answer, etag_of
@@ -66,9 +68,10 @@ _BILLS = f"""string_to_array(subscription_ids, ' ') && (ARRAY[{{0}}::text] || AR
 
 
 class InvoiceFilter(Struct, frozen=True, kw_only=True):
-    """Filters by status, day of issue and billed subscription, and a sort order."""
+    """Filters by status, day of issue, billed subscription and text, and a sort order."""
 
-    status: InvoiceStatus | None = None
+    statuses: Collection[InvoiceStatus] = ()
+    text: str | None = None
     issued_from: date | None = None
     issued_to: date | None = None
     subscription_id: str | None = None
@@ -102,10 +105,7 @@ def _on(day: date, sort: str) -> tuple[page.Listing, str]:
 
 def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
     where: list[tuple[str, Any]] = [("collective = {}", False), ("status <> {}", "draft")]
-    if wanted.status == "overdue":
-        where.append((f"({overdue}) = {{}}", True))
-    else:
-        where += [("status = {}", wanted.status)] if wanted.status else []
+    where += [*_of_status(wanted.statuses, overdue), *searched(wanted.text)]
     if wanted.issued_from:
         where.append(("issued_on >= {}", wanted.issued_from))
     if wanted.issued_to:
@@ -113,6 +113,14 @@ def _where(wanted: InvoiceFilter, overdue: str) -> list[tuple[str, Any]]:
     if wanted.subscription_id:
         where.append((_BILLS, wanted.subscription_id))
     return where
+
+
+def _of_status(statuses: Collection[InvoiceStatus], overdue: str) -> list[tuple[str, Any]]:
+    """Return the condition for the statuses, of which `overdue` is none of the read model's own."""
+    if "overdue" not in statuses:
+        return one_of("status", statuses)
+    others = tuple(sorted(set(statuses) - {"overdue"}))
+    return [(f"(({overdue}) OR status = ANY({{}}::text[]))", others)]
 
 
 async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:

@@ -35,7 +35,16 @@ async def list_notifications(
         *values,
     )
     left = rows[0]["unread"] if rows else await store.pool.fetchval(UNREAD, account_id)
-    return timeline.listed(freshness, which, cursor, rows, [_body(row) for row in rows], b',"unread":%d' % left)
+    more = await _count(store, account_id, which, unread=unread) + b',"unread":%d' % left
+    return timeline.listed(freshness, which, cursor, rows, [_body(row) for row in rows], more)
+
+
+async def _count(store: Store, account_id: UUID, which: page.Page, *, unread: bool) -> bytes:
+    if not which.counted:
+        return b""
+    only = f"AND NOT {_READ}" if unread else ""
+    found = f"SELECT FROM read_model.timeline t WHERE t.account_id = $1 AND {SHOWN} {only} LIMIT {page.MOST_COUNTED}"
+    return page.with_count(await store.pool.fetchval(f"SELECT count(*) FROM ({found}) AS counted", account_id))
 
 
 def _body(row: Any) -> bytes:

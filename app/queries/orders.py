@@ -6,14 +6,17 @@ Reads: read_model.orders, read_model.pending, profiles and what `slice_age` and 
 feed's last answer.
 """
 
+from collections.abc import Collection
 from functools import partial
 from uuid import UUID
 
 import msgspec
 
 from app.errors import NotFound
+from app.intake.words import folded
 from app.queries.order_prices import as_billed
 from app.queries.reading import detail, page, pending_writes
+from app.queries.reading.filters import one_of, searched
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_salesforce
 from app.queries.reading.store import Answer, Store, build_answer, etag_of
@@ -25,12 +28,19 @@ ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found"
 
 
 async def list_orders(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: OrderStatus | None = None
+    store: Store,
+    account_id: UUID,
+    which: page.Page,
+    cursor: page.Cursor,
+    statuses: Collection[OrderStatus] = (),
+    text: str | None = None,
 ) -> Answer:
-    """List orders, newest first, optionally of one status. Orders just placed come first, marked `pending`."""
-    where = [("status = {}", status)] if status else []
+    """List orders, newest first, optionally of some statuses and with some text. Orders just placed come first, marked
+    `pending`."""
+    where = [*one_of("status", statuses), *searched(text)]
     freshness = await of_salesforce(store, account_id, "orders")
-    pending = await _pending(store, account_id) if status in (None, "in_review") and not which.after else []
+    wanted = (not statuses or "in_review" in statuses) and (which.counted or not which.after)
+    pending = await _pending(store, account_id, folded(text)) if wanted else []
     render = partial(as_billed, shape=OrderSummary, currency=freshness.currency)
     found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where, pending, render)
     return pending_writes.added(found, freshness.writes)
@@ -67,8 +77,9 @@ async def _order(store: Store, account_id: UUID, order_id: str) -> Answer:
     return build_answer(document, etag_of(document), freshness.source)
 
 
-async def _pending(store: Store, account_id: UUID) -> list[bytes]:
-    """Return orders that Salesforce accepted and the read model does not show yet."""
+async def _pending(store: Store, account_id: UUID, text: str) -> list[bytes]:
+    """Return orders that Salesforce accepted and the read model does not show yet, with some text if it is not
+    empty."""
     rows = await store.pool.fetch(
         "SELECT p.summary FROM read_model.pending p WHERE p.account_id = $1 AND p.slice = 'orders' "
         "AND p.summary IS NOT NULL AND NOT EXISTS "
@@ -76,4 +87,9 @@ async def _pending(store: Store, account_id: UUID) -> list[bytes]:
         "ORDER BY p.created_at DESC LIMIT 20",
         account_id,
     )
-    return [row["summary"] for row in rows]
+    return [row["summary"] for row in rows if not text or _contains(row["summary"], text)]
+
+
+def _contains(stored: bytes, text: str) -> bool:
+    order = msgspec.json.decode(stored, type=OrderSummary)
+    return any(text in folded(part) for part in (order.order_id, *order.item_names))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from app.postal import Address
 from app.queries.cases import Case, CaseSummary
@@ -38,9 +38,11 @@ class Aged(Struct, kw_only=True, frozen=True):
 
 
 class Listed(Aged, kw_only=True, frozen=True):
-    """A page; send `next_cursor` back as `cursor` to read the next one."""
+    """A page; send `next_cursor` back as `cursor` to read the next one. `count` comes with `?count=true`: the items of
+    the whole list, as filtered, up to 10,000."""
 
     next_cursor: str | None
+    count: int | UnsetType = UNSET
 
 
 class Categories(Aged, kw_only=True, frozen=True):

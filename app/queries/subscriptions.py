@@ -3,10 +3,12 @@
 Reads: read_model.subscriptions, charges and what `slice_age` reads.
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 from app.queries.charges import with_charges
 from app.queries.reading import detail, page, pending_writes
+from app.queries.reading.filters import one_of, searched
 from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, Store
@@ -19,10 +21,15 @@ SUBSCRIPTION = detail.Detail(
 
 
 async def list_subscriptions(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, status: ServiceStatus | None = None
+    store: Store,
+    account_id: UUID,
+    which: page.Page,
+    cursor: page.Cursor,
+    statuses: Collection[ServiceStatus] = (),
+    text: str | None = None,
 ) -> Answer:
-    """List subscriptions, newest first, optionally of one status."""
-    where = [("status = {}", status)] if status else []
+    """List subscriptions, newest first, optionally of some statuses and with some text."""
+    where = [*one_of("status", statuses), *searched(text)]
     freshness = await of_whmcs(store, account_id, "subscriptions", "client_services")
     found = await page.answer(store, account_id, LISTING, freshness, which, cursor, where)
     return pending_writes.added(found, freshness.writes)

@@ -3,7 +3,7 @@
 Reads: read_model.timeline, payment_methods, subscriptions and what `account_age` reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,13 @@ CASE WHEN t.area = 'billing'
 """
 
 
+_COUNT = """
+SELECT count(*) FROM (
+    SELECT FROM read_model.timeline WHERE account_id = $1 AND at <= now() AND ($2::text[] = '{}' OR area = ANY($2))
+    LIMIT $3) AS counted
+"""
+
+
 class TimelinePosition(Struct, frozen=True):
     """The entry after which a page begins."""
 
@@ -40,28 +47,28 @@ class TimelinePosition(Struct, frozen=True):
 
 
 async def list_timeline(
-    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, area: str | None = None
+    store: Store, account_id: UUID, which: page.Page, cursor: page.Cursor, areas: Collection[str] = ()
 ) -> Answer:
-    """List entries, newest first, optionally of one area. Entries dated in the future are not shown yet."""
+    """List entries, newest first, optionally of some areas. Entries dated in the future are not shown yet."""
     freshness, _ = await account_age.of_account(store, account_id, RESOURCES)
     values: list[Any] = [account_id]
     inferred = inferred_columns(store, values)
     conditions = ["account_id = $1", "at <= now()", *before(which, values)]
-    if area:
-        values.append(area)
-        conditions.append(f"area = ${len(values)}")
+    if areas:
+        values.append(sorted(set(areas)))
+        conditions.append(f"area = ANY(${len(values)}::text[])")
     rows = await store.pool.fetch(
         f"SELECT at, entry_id, document, {inferred} FROM read_model.timeline t WHERE {' AND '.join(conditions)} "
         f"ORDER BY at DESC, entry_id DESC LIMIT {int(which.limit) + 1}",
         *values,
     )
-    return listed(
-        freshness,
-        which,
-        cursor,
-        rows,
-        [row["document"] if row["services"] is None else msgspec.json.encode(entry(row)) for row in rows],
-    )
+    shown = [row["document"] if row["services"] is None else msgspec.json.encode(entry(row)) for row in rows]
+    return listed(freshness, which, cursor, rows, shown, await _count(store, account_id, which, areas))
+
+
+async def _count(store: Store, account_id: UUID, which: page.Page, areas: Collection[str]) -> bytes:
+    counted = which.counted and await store.pool.fetchval(_COUNT, account_id, sorted(set(areas)), page.MOST_COUNTED)
+    return page.with_count(counted) if which.counted else b""
 
 
 def entry(row: Any) -> Entry:

@@ -73,6 +73,7 @@ TABLE = Table(
         "refunded": "numeric",
         "balance": "numeric",
         "currency": "text",
+        "search": "text",
         "sort_id": "bigint",
         "version": "bigint",
         "as_of": "timestamptz",

@@ -33,6 +33,7 @@ TABLE = Table(
         "approval": "text",
         "approved_despite": "text",
         "changed_at": "timestamptz",
+        "search": "text",
         "version": "bigint",
         "as_of": "timestamptz",
         "summary": "bytea",
@@ -94,7 +95,7 @@ class TimelineEntry(Struct, frozen=True):
 class OrderSummary(Struct, frozen=True, kw_only=True):
     """An order in a list. `next_step` is what the customer does next; rows of an earlier release lack it.
 
-    Prices are those of an `Order`.
+    Prices are those of an `Order`. `item_names` are those of its first ten items, in their order.
     """
 
     order_id: str
@@ -105,8 +106,13 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
     placed_at: datetime | None
     total: Money | None
     item_count: int
+    item_names: list[str] = []
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
+
+
+MOST_NAMES = 10
+"""Most items that a list names of an order."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -137,3 +143,11 @@ class Order(Struct, frozen=True, kw_only=True):
     timeline: list[TimelineEntry]
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
+
+
+def summary_of(order: Order) -> OrderSummary:
+    """Return the order as lists show it."""
+    own = ("item_count", "item_names")
+    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name not in own}
+    names = [item.name for item in order.items][:MOST_NAMES]
+    return OrderSummary(**same, item_count=len(order.items), item_names=names)

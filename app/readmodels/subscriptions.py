@@ -55,6 +55,9 @@ TABLE = Table(
         "cancellation_requested_on": "date",
         "ends_on": "date",
         "item_class": "text",
+        "sku": "text",
+        "order_id": "text",
+        "search": "text",
         "sort_id": "bigint",
         "version": "bigint",
         "as_of": "timestamptz",
@@ -104,8 +107,9 @@ class Subscription(Struct, frozen=True, kw_only=True):
     """A service that the customer has or had: a plan or an add-on. Fees are charges.
 
     `line` is the phone number of a SIM, `domain` the domain of any other service. An `amount` or a date that cannot be
-    read is null. `dunning` is what follows while an invoice of it stays unpaid: of several, the most urgent; null while
-    the portal does nothing about any.
+    read is null. `sku` is that of the plan in the catalog; null where no product or several could be meant. `order_id`
+    is the order that it was made for; null where staff set it up. `dunning` is what follows while an invoice of it
+    stays unpaid: of several, the most urgent; null while the portal does nothing about any.
     """
 
     subscription_id: str
@@ -125,3 +129,5 @@ class Subscription(Struct, frozen=True, kw_only=True):
     scheduled_change: ScheduledChange | None = None
     item_class: ClassWord = UNCLASSED
     dunning: Dunning | None = None
+    sku: str | None = None
+    order_id: str | None = None

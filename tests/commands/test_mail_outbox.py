@@ -1,13 +1,16 @@
 """Texts of mails: our words, the mailbox of a user, and nothing that another person wrote."""
 
+import re
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import asyncpg
+import msgspec
 import pytest
 
 from app.commands import mail_outbox
+from app.readmodels.billing.dunning import DunningFacts
 from app.settings import Settings
 
 BAIT = "Win at evil.example"
@@ -49,6 +52,65 @@ async def test_no_mail_holds_what_a_customer_wrote(
     for each in mails:
         assert each["to"] == HANA
         assert "evil" not in each["subject"] + each["text"]
+
+
+LINK = re.compile(r"https?://\S+")
+WITHOUT_LINK = {
+    *("sign_in_code", "password_changed", "mfa_enabled", "mfa_disabled"),
+    *("sign_up_code", "sign_up_email_code", "link_code"),
+}
+"""Codes are entered where they were asked for; warnings lead nowhere, so that no imitation of them can."""
+
+
+async def everything_to_write_about(pool: asyncpg.Pool, user_id: Any) -> None:
+    """A planned change, an open enrolment and a step of dunning, all with the id of the user."""
+    await pool.execute(
+        "INSERT INTO portal.scheduled_changes (schedule_id, account_id, subscription_id, whmcs_client_id, "
+        "command_digest, present_name, sku, product_name, direction, monthly, effective_date, due_at, state, "
+        "next_attempt_at, version) VALUES ($1, $1, '1', '1', '', 'A', '', 'B', 'upgrade', 1, '2026-12-01', now(), "
+        "'done', now(), 1)",
+        user_id,
+    )
+    await pool.execute(
+        "INSERT INTO portal.enrolments (id, token_hash, purpose, subject, sealed_facts, expires_at, whmcs_client_ids) "
+        "VALUES ($1, 'x', 'link', '7', 'x', now() + interval '1 hour', '{7}')",
+        user_id,
+    )
+    await pool.execute(
+        "INSERT INTO portal.dunning (whmcs_invoice_id, account_id, whmcs_client_id, state, max_attempts, due_on) "
+        "VALUES (77, $1::text, 7, 'settled', 3, '2026-11-01')",
+        str(user_id),
+    )
+    facts = msgspec.to_builtins(DunningFacts(status="ended", invoice_id="77"))
+    await pool.execute(
+        "INSERT INTO portal.dunning_news (whmcs_invoice_id, account_id, version, seen_at, automators, facts) "
+        "VALUES (77, $1::text, 1, now(), '', $2)",
+        str(user_id),
+        {"invoice": facts},
+    )
+    await pool.execute(
+        "INSERT INTO portal.dunning_steps (whmcs_invoice_id, account_id, step, notice_id) "
+        "VALUES (77, $1::text, 'restored', $2)",
+        str(user_id),
+        user_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("portal_url", "expected"), [("https://my.example.jp/", "https://my.example.jp"), ("", "http://127.0.0.1:8000")]
+)
+async def test_every_link_in_every_mail_leads_to_the_portal(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings, about: Any, portal_url: str, expected: str
+) -> None:
+    await everything_to_write_about(pool, about)
+    settings = msgspec.structs.replace(mailed, portal_url=portal_url)
+    for kind in get_args(mail_outbox.MailKind):
+        await sandbox.control.delete("/mail/")
+        await mail_outbox.enqueue_for_user(pool, kind, about, about=about)
+        (found,) = await sent(sandbox, pool, settings)
+        links = LINK.findall(found["text"])
+        assert all(f"{link}/".startswith(f"{expected}/") for link in links), (kind, links)
+        assert bool(links) == (kind not in WITHOUT_LINK), kind
 
 
 @pytest.mark.parametrize("state", ["done", "refused"])

@@ -140,6 +140,8 @@ STABLE_NAMES = {
     "refresh_account",
     "remove_payment_method",
     "request_eligibility",
+    "request_export",
+    "withdraw_cancellation",
     "reset_password",
     "revoke_session",
     "revoke_sessions",

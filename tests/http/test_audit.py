@@ -10,7 +10,10 @@ import pytest
 from app.commands.registry import COMMANDS
 from tests.http.conftest import PASSWORD
 
-FREE = {"check_order", "check_customer_number", "preview_plan_change", "read_usage", "refresh_account"}
+FREE = {
+    *("check_order", "check_customer_number", "preview_plan_change", "read_usage", "refresh_account"),
+    "withdraw_cancellation",
+}
 """They change nothing."""
 
 

@@ -77,7 +77,7 @@ async def test_a_charge_names_the_plan_of_its_category_in_its_order(store: Store
 
 
 async def test_charges_are_paged_and_filtered(store: Store, account: UUID) -> None:
-    assert [each["charge_id"] for each in (await listed(store, account, "pending"))["items"]] == ["55"]
+    assert [each["charge_id"] for each in (await listed(store, account, ["pending"]))["items"]] == ["55"]
     first = await listed(store, account, which=Page(3))
     rest = await listed(store, account, which=Page(3, first["next_cursor"]))
     assert [each["charge_id"] for each in (*first["items"], *rest["items"])] == ["56", "55", "54", "51"]

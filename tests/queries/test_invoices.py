@@ -81,7 +81,7 @@ async def test_every_status_is_a_filter(store: Store, add: Add) -> None:
     for number, status in enumerate(("draft", *STATUSES[1:2], *STATUSES[3:]), 1):
         await add(number, status=status)
     for number, status in enumerate(("draft", "unpaid", *STATUSES[3:]), 1):
-        assert await ids(store, status=status) == ([] if status == "draft" else [str(number)])
+        assert await ids(store, statuses=[status]) == ([] if status == "draft" else [str(number)])
     assert "1" not in await ids(store)
 
 
@@ -149,8 +149,8 @@ async def test_an_invoice_is_overdue_from_the_day_after_it_was_due(store: Store,
     await lives_in(store, "JP")
     found = {each["invoice_id"]: each["overdue"] for each in (await shown(store))[0]}
     assert found == {"1": True, "2": False, "3": False, "4": False}
-    assert await ids(store, status="overdue") == ["1"]
-    assert await ids(store, status="unpaid") == ["4", "2", "1"], "overdue ones are unpaid all the same"
+    assert await ids(store, statuses=["overdue"]) == ["1"]
+    assert await ids(store, statuses=["unpaid"]) == ["4", "2", "1"], "overdue ones are unpaid all the same"
     for number, overdue in found.items():
         body = msgspec.json.decode((await invoices.invoice(store, HANA, number)).body)
         assert body["overdue"] is overdue
@@ -187,7 +187,7 @@ async def test_a_bill_that_only_collects_others_is_in_no_list(store: Store, add:
     await add(1)
     await add(2, collective=True)
     assert await ids(store) == ["1"]
-    assert await ids(store, status="unpaid") == ["1"]
+    assert await ids(store, statuses=["unpaid"]) == ["1"]
     assert msgspec.json.decode((await invoices.invoice(store, HANA, "2")).body)["invoice_id"] == "2"
 
 

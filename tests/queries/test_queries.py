@@ -164,7 +164,7 @@ async def test_a_pending_order_stands_first_in_the_list_and_has_a_page_of_its_ow
     shown = msgspec.json.decode((await orders.list_orders(store, HANA, Page(), lambda after: after)).body)
     assert shown["items"][0] == {"order_id": pending, "pending": True}
     assert msgspec.json.decode((await orders.order(store, HANA, pending)).body)["pending"] is True
-    paid = await orders.list_orders(store, HANA, Page(), lambda after: after, status="active")
+    paid = await orders.list_orders(store, HANA, Page(), lambda after: after, statuses=["active"])
     assert msgspec.json.decode(paid.body)["items"] == []
 
 
@@ -179,7 +179,7 @@ async def test_drafts_are_never_shown(store: Store) -> None:
     await add_invoice(store.pool, HANA, 8, status="draft")
     assert "8" not in (await ids(store, HANA, Page()))[0]
     answer = await invoices.list_invoices(
-        store, HANA, Page(), lambda after: after, invoices.InvoiceFilter(status="draft")
+        store, HANA, Page(), lambda after: after, invoices.InvoiceFilter(statuses=["draft"])
     )
     assert msgspec.json.decode(answer.body)["items"] == []
     with pytest.raises(NotFound):

@@ -13,9 +13,9 @@ PACE = {
 }
 
 
-def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, str]:
+def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str], *, strict: bool = False) -> dict[str, str]:
     """Combine our environment with the sandbox's settings: real upstreams in it must never be called by mistake."""
-    upstreams = of_sandbox(state)
+    upstreams = of_sandbox(state, strict=strict)
     kept = {name: value for name, value in own.items() if name.removesuffix("_FILE") not in upstreams}
     direct = ",".join(filter(None, (own.get("NO_PROXY") or own.get("no_proxy"), "localhost", "127.0.0.1")))
     return {
@@ -27,8 +27,8 @@ def beside_sandbox(state: Mapping[str, Any], own: Mapping[str, str]) -> dict[str
     }
 
 
-def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that the sandbox's state file supplies."""
+def of_sandbox(state: Mapping[str, Any], *, strict: bool = False) -> dict[str, str]:
+    """Return the settings that the sandbox's state file supplies, with the limits of an installation if `strict`."""
     salesforce, whmcs, freebit, whm = (state[name] for name in ("salesforce", "whmcs", "freebit", "whm"))
     return {
         "CA_FILE": state["ca_file"],
@@ -57,5 +57,5 @@ def of_sandbox(state: Mapping[str, Any]) -> dict[str, str]:
         "SMTP_PORT": str(state["smtp"]["port"]),
         "SMTP_SECURITY": "none",
         **state.get("canaries", {}),
-        **PACE,
+        **({} if strict else PACE),
     }

@@ -1,6 +1,7 @@
 """Keeping a stack running until it is told to stop."""
 
 import contextlib
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from app.settings import SettingsError
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_stopped(state_file: Path | None, *, sandbox: bool) -> None:
+def run_until_stopped(state_file: Path | None, *, sandbox: bool, strict: bool = False) -> None:
     """Run `portal up`: start, report, wait for Ctrl-C or SIGTERM, stop."""
-    stack = Stack(say, sandbox=sandbox)
+    stack = Stack(say, sandbox=sandbox, strict=strict)
     with explained(), held(stack):
         state = stack.start(state_file)
-        click.echo(ready_text(state, state_file or home() / "state.json"))
+        click.echo(ready_text(state, state_file or home() / "state.json") + what_to_try(state))
         wait_until_stopped()
 
 
@@ -74,11 +75,32 @@ def say(line: str) -> None:
     click.echo(f"  · {line}", err=True)
 
 
+def _sample_customers(state: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for each in state.get("customers", []) if each.get("portal") and each.get("has_payment_method")]
+
+
 def _sample_logins(state: dict[str, Any]) -> list[str]:
     """Compose the lines with a customer and a member of staff to log in as."""
-    customers = [each for each in state.get("customers", []) if each.get("portal") and each.get("has_payment_method")]
-    people = [("customer", each) for each in customers[:1]] + [("staff", state["staff"])] * ("staff" in state)
+    people = [("customer", each) for each in _sample_customers(state)[:1]] + [("staff", state["staff"])] * (
+        "staff" in state
+    )
     return [f"                    {role:<8} {each['email']}  password: {each['password']}" for role, each in people]
+
+
+def what_to_try(state: dict[str, Any]) -> str:
+    """Compose first steps, where there are people to take them as."""
+    if not (people := _sample_customers(state)):
+        return ""
+    api, body = state["api_url"], json.dumps({name: people[0][name] for name in ("email", "password")})
+    lines = [
+        *("", ""),
+        "Try next:",
+        f"  curl {api}/api/auth/login -H 'content-type: application/json' -d '{body}'",
+        "  place an order (POST /api/orders), approve it on the sandbox's page, and see it become active",
+        "  follow GET /api/events while the customer pays an invoice there",
+        "  take a system away there: every query still answers; docs/frontend.md has the rest",
+    ]
+    return "\n".join(lines)
 
 
 def ready_text(state: dict[str, Any], state_file: Path) -> str:
@@ -89,7 +111,8 @@ def ready_text(state: dict[str, Any], state_file: Path) -> str:
         f"                    docs     {state['api_url']}/schema",
     ]
     if "control_url" in state:
-        lines.append(f"                    sandbox  {state['control_url']} (play staff, read mails)")
+        lines.append(f"                    sandbox  {state['control_url']} (play staff: approve, pay, move the clock)")
+        lines.append(f"                    mailbox  {state['control_url']}/mail/ (every mail that the portal sends)")
         lines += _sample_logins(state)
     lines += [
         f"                    state    {state_file} (URLs, credentials, sample customers)",

@@ -73,9 +73,9 @@ def _take(lock: TextIO, folder: Path) -> None:
 class Stack:
     """Everything that `portal up` runs, and its published state."""
 
-    def __init__(self, say: Say, *, sandbox: bool = True) -> None:
+    def __init__(self, say: Say, *, sandbox: bool = True, strict: bool = False) -> None:
         self._say = say
-        self._with_sandbox = sandbox
+        self._with_sandbox, self._strict = sandbox, strict
         self._home = home()
         self._supervisor = Supervisor(say, self._restarted)
         self._environment = dict(os.environ)
@@ -169,7 +169,7 @@ class Stack:
                 raise UpError(f"The sandbox did not start; see {self._home / 'logs' / 'sandbox.log'}.")
             time.sleep(0.05)
         state: dict[str, Any] = json.loads(state_file.read_text())
-        self._environment = beside_sandbox(state, self._environment)
+        self._environment = beside_sandbox(state, self._environment, strict=self._strict)
         self._say("sandbox started: Salesforce, WHMCS, Freebit and WHM stand-ins")
         return state
 

@@ -37,7 +37,7 @@ async def write(connection: Db, settings: Settings, user: Any, about: UUID | Non
         return None
     facts = msgspec.convert(found["facts"], DunningFacts)
     number = said(facts.invoice_number or facts.invoice_id)
-    where = f"Invoices and payment methods are in the portal:\n\n{settings.public_url}\n"
+    where = f"Invoices and payment methods are in the portal:\n\n{settings.mailed_url}\n"
     if found["step"] == "restored":
         text = f"What invoice {number} bills is switched on again."
         if facts.status == "ended":

@@ -49,6 +49,7 @@ class KeptAnswer(Struct, frozen=True):
         account_id: the account that it belongs to.
         account_version: the version of the account that the body includes.
         outcome: how the command ended, if no change has to show that.
+        etag: the validator of the body, if a read now would have the same one. It is not kept for replays.
     """
 
     body: bytes
@@ -56,6 +57,7 @@ class KeptAnswer(Struct, frozen=True):
     account_id: UUID | None
     account_version: int | None = None
     outcome: Outcome | None = None
+    etag: str = ""
 
 
 async def recorded(

@@ -19,7 +19,7 @@ from app.ingest.inbox.pending import Pending
 from app.money import Money, money
 from app.readmodels.documents import with_members
 from app.readmodels.ordering.order_life import STATES, OrderStatus
-from app.readmodels.orders import CURRENCY_UNKNOWN, Order, OrderItem, OrderSummary, TimelineEntry
+from app.readmodels.orders import CURRENCY_UNKNOWN, Order, OrderItem, OrderSummary, TimelineEntry, summary_of
 
 STATUS: OrderStatus = "in_review"
 REVIEW_STATUS = "Pending Review"
@@ -52,9 +52,7 @@ def pending_order(write: Pending, order_id: str, basket: Basket, facts: Facts) -
         promo_code=basket.promo_code,
         timeline=[TimelineEntry(STATUS, words.text, at)],
     )
-    same = {name: getattr(order, name) for name in OrderSummary.__struct_fields__ if name != "item_count"}
-    summary = OrderSummary(**same, item_count=len(order.items))
-    return structs.replace(write, item_id=order_id, summary=_marked(summary), document=_marked(order))
+    return structs.replace(write, item_id=order_id, summary=_marked(summary_of(order)), document=_marked(order))
 
 
 def order_write(actor: Actor, basket: Basket) -> Pending:

@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from litestar import Response
+from msgspec import structs
 
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
@@ -17,11 +18,13 @@ from app.http.answering.problems import COMMAND_ID, as_told
 from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
 from app.queries.reading.account_version import exactly
+from app.queries.reading.store import Answer
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
 
-Render = Callable[[Done], Awaitable[bytes]]
+Render = Callable[[Done], Awaitable[bytes | Answer]]
+"""Renders what a command did. The answer of a query has the validator that a read would have now."""
 Prepare = Callable[[], Awaitable[Any]]
 
 
@@ -37,7 +40,8 @@ async def run_command(
     """Run the command of the route's policy, once for each `Idempotency-Key` that the caller sends.
 
     `render` turns the result into the answer once the change is visible or the wait is over; without it the result is
-    the answer. `prepare` builds the command's request; it does not run for a replay.
+    the answer. Where it reads the answer from a query, that answer's `ETag` is sent with it; a replay has none, because
+    the state may be another by then. `prepare` builds the command's request; it does not run for a replay.
     """
     context = context_of(request)
     command = _command(request)
@@ -100,14 +104,21 @@ async def _run(context: Context, command: Command, actor: Actor, request: Any, r
         shows = await context.inbox.settled(done.submission, context.settings.settle_wait_seconds)
         done = msgspec.structs.replace(done, shows=shows)
 
-    async def body() -> bytes:
+    async def shown() -> bytes | Answer:
         return await render(done) if render else msgspec.json.encode(done.result)
 
     account_id = done.account_id or actor.account_id
     if actor.account_id is None or (render and not command.tracked):  # what a render of a sign-in does cannot be redone
-        return KeptAnswer(await body(), done.submission, account_id)
-    found, version = await exactly(context.pool, actor.account_id, body)
-    return KeptAnswer(found, done.submission, account_id, version, done.outcome if done.submission is None else None)
+        return _kept(await shown(), done.submission, account_id)
+    found, version = await exactly(context.pool, actor.account_id, shown)
+    outcome = done.outcome if done.submission is None else None
+    return structs.replace(_kept(found, done.submission, account_id), account_version=version, outcome=outcome)
+
+
+def _kept(shown: bytes | Answer, submission: int | None, account_id: UUID | None) -> KeptAnswer:
+    if isinstance(shown, bytes):
+        return KeptAnswer(shown, submission, account_id)
+    return KeptAnswer(shown.body, submission, account_id, etag=shown.etag)
 
 
 def _key(request: AnyRequest, command: Command) -> str:
@@ -127,4 +138,6 @@ def _response(
         headers["Consistency-Token"] = consistency_token(context.settings, answer.account_id, answer.submission)
     if answer.account_version is not None:
         headers[VERSION_HEADER] = str(answer.account_version)
+    if answer.etag:
+        headers["ETag"] = answer.etag
     return Response(answer.body, status_code=status, media_type="application/json", headers=headers)

@@ -17,7 +17,7 @@ from litestar.exceptions import (
 
 from app import errors
 from app.db import is_outage
-from app.errors import PasswordFeedback, PortalError, Violation
+from app.errors import CaseDraft, PasswordFeedback, PortalError, Violation
 from app.http.answering.validation_errors import of_malformed
 
 MEDIA_TYPE = "application/problem+json"
@@ -171,7 +171,8 @@ log = structlog.get_logger()
 
 class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of every error. `password_feedback` comes with a password that is easy to guess, `command_id` with the
-    failure of a command that `GET /api/commands/{command_id}` tells about."""
+    failure of a command that `GET /api/commands/{command_id}` tells about, `case` with what only support can do: it is
+    the body of a `POST /api/cases`."""
 
     type: str
     title: str
@@ -183,6 +184,7 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     errors: list[Violation] = []
     retry_after: int | None = None
     password_feedback: PasswordFeedback | None = None
+    case: CaseDraft | None = None
 
 
 def status_of(error: PortalError) -> int:
@@ -227,6 +229,7 @@ def rendered(error: PortalError, request_id: str, command_id: str | None = None)
         errors=[_pointed(each) for each in error.errors],
         retry_after=error.retry_after_seconds,
         password_feedback=error.feedback,
+        case=error.case,
     )
     headers = {"Cache-Control": "no-store"}
     if command_id:

@@ -100,7 +100,7 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
         problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
         raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
     given = connection.query_params
-    repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_collection]
+    repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_sequence]
     if repeated:
         problems = [Violation(name, "repeated_parameter", "Send it once.") for name in sorted(set(repeated))]
         raise InvalidRequest(

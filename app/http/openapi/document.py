@@ -27,6 +27,7 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
         route = declared[path, method]
+        _accept_one_of_several(operation)
         _parameters(method, operation, route.policy)
         _responses(method, operation, route)
         if route.policy.is_open:
@@ -42,6 +43,15 @@ def _simplify(part: Any) -> None:
         del part["deprecated"]
     if isinstance(part, dict) and {"type": "number"} in part.get("oneOf", ()):
         part["oneOf"] = [each for each in part["oneOf"] if each != {"type": "integer"}]
+
+
+def _accept_one_of_several(operation: dict[str, Any]) -> None:
+    """Say of a query parameter with several values that it may also be given one alone."""
+    for each in operation.get("parameters", ()):
+        options = each.get("schema", {}).get("oneOf", [])
+        lists = [option["items"] for option in options if option.get("type") == "array"]
+        if each.get("in") == "query" and lists:
+            each["schema"]["oneOf"] = [*lists, *options]
 
 
 def _close_inputs(document: dict[str, Any]) -> None:
@@ -120,3 +130,5 @@ def _headers(method: str, status: str, policy: Policy) -> Iterator[str]:
         yield "Account-Version"
     if policy.consistency_token:
         yield "Consistency-Token"
+    if policy.shows_state:
+        yield "ETag"

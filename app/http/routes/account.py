@@ -47,7 +47,7 @@ IfMatch = Annotated[
 
 @put(
     "/api/account/address",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS, shows_state=True),
     status_code=200,
     operation_id="replaceAddress",
     summary="Change the billing address",
@@ -69,7 +69,7 @@ async def put_address(
     async def prepare() -> ChangeAddress:
         return ChangeAddress(data, await _expected(held, lambda: profiles.address(store, account), Address))
 
-    async def render(done: Done) -> bytes:
+    async def render(done: Done) -> bytes | Answer:
         pending = partial(of_slice, store, account, profiles.PROFILES, commands=profiles.OF_ADDRESS)
         return await _now(done, lambda: profiles.address(store, account), done.result.address, pending)
 
@@ -79,7 +79,7 @@ async def put_address(
 
 @patch(
     "/api/account/profile",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE, shows_state=True),
     status_code=200,
     operation_id="updateProfile",
     summary="Change the profile",
@@ -101,7 +101,7 @@ async def patch_profile(
     async def prepare() -> ChangeProfile:
         return ChangeProfile(data, await _expected(held, lambda: profiles.profile(store, account), Profile))
 
-    async def render(done: Done) -> bytes:
+    async def render(done: Done) -> bytes | Answer:
         pending = partial(of_slice, store, account, profiles.PROFILES)
         return await _now(done, lambda: profiles.profile(store, account), done.result, pending)
 
@@ -111,7 +111,7 @@ async def patch_profile(
 
 @post(
     "/api/account/eligibility/request",
-    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY),
+    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY, shows_state=True),
     status_code=200,
     operation_id="requestEligibilityCheck",
     summary="Ask for an availability check",
@@ -128,7 +128,7 @@ async def ask_eligibility(
     """Request a check of the address on file, or of the given one, whose result replaces that of any other address. An
     agent asks the carrier, and the result appears in the eligibility. Safe to repeat."""
 
-    async def render(done: Done) -> bytes:
+    async def render(done: Done) -> bytes | Answer:
         checking = Eligibility(Internet("checking", TEXTS["checking"], None, done.result.address))
         pending = partial(of_slice, store, account, profiles.ELIGIBILITIES)
         return await _now(done, lambda: profiles.eligibility(store, account), checking, pending)
@@ -174,11 +174,11 @@ async def _now(
     read: Callable[[], Awaitable[Answer]],
     written: Any,
     pending: Callable[[], Awaitable[list[PendingWrite]]],
-) -> bytes:
+) -> bytes | Answer:
     """Answer from the read model, or with what was written while the read model is behind."""
     if done.shows:
         with contextlib.suppress(NotReady):
-            return (await read()).body
+            return await read()
     return with_writes(with_age(msgspec.json.encode(written), datetime.now(UTC)), await pending())
 
 

@@ -51,11 +51,11 @@ async def list_timeline(
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
-    area: FromQuery[Area | None] = None,
+    area: FromQuery[list[Area] | None] = None,
 ) -> Response[bytes]:
     """One history of orders, billing, services and support cases, newest first."""
     page, make = paging.of()
-    return await respond(request, account, lambda: timeline.list_timeline(store, account, page, make, area))
+    return await respond(request, account, lambda: timeline.list_timeline(store, account, page, make, area or ()))
 
 
 @get(

@@ -29,7 +29,7 @@ SHOWN_AS = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "pdf"
 
 @post(
     "/api/cases/{case_id:str}/attachments",
-    policy=Policy(roles=CUSTOMER, command=ATTACH_TO_CASE, asks_upstream=True, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=ATTACH_TO_CASE, shows_state=True, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     request_max_body_size=LARGEST_BODY_BYTES,
     operation_id="attachToCase",

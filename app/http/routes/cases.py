@@ -16,6 +16,7 @@ from app.commands.support.open_case import OpenCase
 from app.errors import NotFound, UpstreamError
 from app.http.answering.command_response import Render, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.paging import SearchParameter
 from app.http.answering.query_response import NEVER_STORED, respond
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import cases
@@ -44,12 +45,14 @@ async def list_cases(
     cases_source: CaseReader,
     paging: ListPaging,
     closed: Closed = None,
+    text: SearchParameter = None,
 ) -> Response[bytes]:
-    """The account's support cases, newest first, read live from Salesforce. 503 while Salesforce is away."""
+    """The account's support cases, newest first, read live from Salesforce. 503 while Salesforce is away. `q` searches
+    subjects and numbers."""
     page, make = paging.of()
 
     def read() -> Awaitable[Answer]:
-        return cases.list_cases(cases_source, actor.salesforce_account_id, page, make, closed)
+        return cases.list_cases(cases_source, actor.salesforce_account_id, page, make, closed, text)
 
     return await respond(request, account, lambda: beside(store, account, CASES, read), NEVER_STORED)
 
@@ -83,7 +86,7 @@ def _case(store: Store, account: UUID, cases_source: CaseSource, actor: Actor, c
 
 @post(
     "/api/cases",
-    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, asks_upstream=True),
+    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, shows_state=True, asks_upstream=True),
     status_code=201,
     operation_id="openCase",
     summary="Open a case",
@@ -101,7 +104,7 @@ async def open_case(
 
 @post(
     "/api/cases/{case_id:str}/comments",
-    policy=Policy(roles=CUSTOMER, command=COMMENT_ON_CASE, asks_upstream=True, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=COMMENT_ON_CASE, shows_state=True, asks_upstream=True, problems=(NotFound,)),
     status_code=201,
     operation_id="commentOnCase",
     summary="Comment on a case",
@@ -124,9 +127,9 @@ async def comment_on_case(
 def case_as_it_is(store: Store, cases_source: CaseSource, actor: Actor, case_id: Callable[[Done], str]) -> Render:
     """Render the current case, or its id alone when Salesforce goes away between writing and reading."""
 
-    async def render(done: Done) -> bytes:
+    async def render(done: Done) -> bytes | Answer:
         try:
-            return (await _case(store, actor.account_id_or_refuse(), cases_source, actor, case_id(done))).body
+            return await _case(store, actor.account_id_or_refuse(), cases_source, actor, case_id(done))
         except UpstreamError:
             return msgspec.json.encode({"case_id": case_id(done)})
 

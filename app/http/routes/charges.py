@@ -24,12 +24,12 @@ async def list_charges(
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
-    status: FromQuery[ServiceStatus | None] = None,
+    status: FromQuery[list[ServiceStatus] | None] = None,
 ) -> Response[bytes]:
     """Activation and installation fees, also those paid in instalments, and products that are billed once, newest
     first. They are no subscriptions: nothing runs on while they are active."""
     page, make = paging.of()
-    return await respond(request, account, lambda: charges.list_charges(store, account, page, make, status))
+    return await respond(request, account, lambda: charges.list_charges(store, account, page, make, status or ()))
 
 
 ROUTES = (list_charges,)

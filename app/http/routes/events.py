@@ -106,7 +106,8 @@ async def events(
     last_event_id: LastEventId = None,
 ) -> ASGIApp:
     """Server-sent events `order.changed`, `invoice.changed`, `subscription.changed`, `charge.changed`,
-    `payment_method.changed`, `profile.changed`, `eligibility.changed`, `case.changed`, `catalog.changed`, and
+    `payment_method.changed`, `profile.changed`, `eligibility.changed`, `case.changed`, `export.changed`,
+    `catalog.changed`, `notification.changed` when the list of notifications or what is unread may differ, and
     `command.settled` with the `outcome` of a command. An event whose `version` is not above the `Account-Version` of
     the answer you show is no news to it; `catalog.changed` and `payment_gateway.changed` have no version and always
     are. On `reset` events were lost: reload everything you show. The stream ends with its session; reconnect with

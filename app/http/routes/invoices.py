@@ -8,6 +8,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from app.errors import InvalidRequest, NotFound, Violation
 from app.http.answering.handler_types import AnyRequest, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.paging import SearchParameter
 from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy, for_everyone
 from app.queries import invoices, payment_methods, plans, subscriptions
@@ -41,16 +42,19 @@ async def list_invoices(
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
-    status: FromQuery[InvoiceStatus | None] = None,
+    status: FromQuery[list[InvoiceStatus] | None] = None,
+    text: SearchParameter = None,
     issued_from: IssuedFrom = None,
     issued_to: IssuedTo = None,
     sort: FromQuery[InvoiceSort | None] = None,
 ) -> Response[bytes]:
     """The account's invoices, newest first unless `sort` says otherwise. `overdue` means unpaid with a due date in the
-    past, in the customer's time zone."""
+    past, in the customer's time zone. Of several statuses (`status=paid&status=refunded`) any will do."""
     if issued_from and issued_to and issued_from > issued_to:
         raise InvalidRequest(errors=[Violation("to", "invalid_parameter", "`to` is before `from`.")])
-    wanted = invoices.InvoiceFilter(status=status, issued_from=issued_from, issued_to=issued_to, sort=sort)
+    wanted = invoices.InvoiceFilter(
+        statuses=status or (), text=text, issued_from=issued_from, issued_to=issued_to, sort=sort
+    )
     page, make = paging.of(sort or "")
     return await respond(request, account, lambda: invoices.list_invoices(store, account, page, make, wanted))
 
@@ -83,11 +87,16 @@ async def list_subscriptions(
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
-    status: FromQuery[ServiceStatus | None] = None,
+    status: FromQuery[list[ServiceStatus] | None] = None,
+    text: SearchParameter = None,
 ) -> Response[bytes]:
-    """The account's subscriptions, newest first, optionally of one status."""
+    """The account's subscriptions, newest first, optionally of some statuses (`status=active&status=suspended`) and
+    with some text."""
     page, make = paging.of()
-    return await respond(request, account, lambda: subscriptions.list_subscriptions(store, account, page, make, status))
+    wanted = status or (), text
+    return await respond(
+        request, account, lambda: subscriptions.list_subscriptions(store, account, page, make, *wanted)
+    )
 
 
 @get(

@@ -12,9 +12,11 @@ from app.commands.orders.place_order import COMMAND as PLACE_ORDER
 from app.errors import NotFound, NotReady
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import AnyRequest, Caller, ListPaging, OwnAccount, ReadStore, answers
+from app.http.answering.paging import SearchParameter
 from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, FastRead, FirstPage, Policy
 from app.queries import orders
+from app.queries.reading.store import Answer
 from app.queries.shapes import OrderAnswer, Orders
 from app.readmodels.ordering.order_life import OrderStatus
 
@@ -32,11 +34,13 @@ async def list_orders(
     account: OwnAccount,
     store: ReadStore,
     paging: ListPaging,
-    status: FromQuery[OrderStatus | None] = None,
+    status: FromQuery[list[OrderStatus] | None] = None,
+    text: SearchParameter = None,
 ) -> Response[bytes]:
-    """The account's orders, newest first, optionally of one status."""
+    """The account's orders, newest first, optionally of some statuses (`status=active&status=paused`) and with some
+    text."""
     page, make = paging.of()
-    return await respond(request, account, lambda: orders.list_orders(store, account, page, make, status))
+    return await respond(request, account, lambda: orders.list_orders(store, account, page, make, status or (), text))
 
 
 @get(
@@ -70,7 +74,7 @@ async def check(request: AnyRequest, actor: Caller, data: JSONBody[Basket]) -> R
 
 @post(
     "/api/orders",
-    policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, consistency_token=True),
+    policy=Policy(roles=CUSTOMER, command=PLACE_ORDER, shows_state=True, consistency_token=True),
     status_code=201,
     operation_id="placeOrder",
     summary="Place an order",
@@ -85,9 +89,9 @@ async def place(
     While the read model is behind, the answer holds the order's id only; read the order with the `Consistency-Token`.
     """
 
-    async def render(done: Done) -> bytes:
+    async def render(done: Done) -> bytes | Answer:
         try:
-            return (await orders.order(store, account, done.result.order_id)).body
+            return await orders.order(store, account, done.result.order_id)
         except (NotFound, NotReady):
             return msgspec.json.encode(done.result)
 

@@ -1,7 +1,7 @@
 """Changes of a running subscription: plan, cancellation, usage and control panel."""
 
 import contextlib
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -23,12 +23,14 @@ from app.commands.subscriptions.preview_plan_change import COMMAND as PREVIEW_PL
 from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewPlanChange
 from app.commands.subscriptions.usage import COMMAND as READ_USAGE
 from app.commands.subscriptions.usage import ReadUsage, Usage
+from app.commands.subscriptions.withdraw_cancellation import COMMAND as WITHDRAW_CANCELLATION
+from app.commands.subscriptions.withdraw_cancellation import WithdrawCancellation
 from app.errors import NotFound
-from app.http.answering.command_response import Render, run_command
+from app.http.answering.command_response import Render, run_command, run_silently
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
-from app.queries.reading.store import Store
+from app.queries.reading.store import Answer, Store
 from app.queries.shapes import SubscriptionAnswer
 
 
@@ -109,7 +111,7 @@ async def downgrade(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, shows_state=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelScheduledChange",
     summary="Cancel a scheduled change",
@@ -125,9 +127,8 @@ async def cancel_scheduled(
 ) -> Response[bytes]:
     """Cancel the scheduled change of plan. Possible until the day on which it takes effect."""
 
-    async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(store, account, subscription_id)
-        return msgspec.json.encode(found if done.shows else structs.replace(found, scheduled_change=None))
+    async def render(done: Done) -> bytes | Answer:
+        return await _with(store, account, subscription_id, done, scheduled_change=None)
 
     body = CancelScheduledChange(subscription_id)
     return await run_command(request, actor, body, render=render)
@@ -135,7 +136,7 @@ async def cancel_scheduled(
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, shows_state=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelSubscription",
     summary="Cancel a subscription",
@@ -150,14 +151,27 @@ async def cancel(
     subscription_id: FromPath[str],
     data: JSONBody[Cancel],
 ) -> Response[bytes]:
-    """Cancel at the end of the paid period, or now, which means within a day. A cancellation cannot be undone here."""
+    """Cancel at the end of the paid period, or now, which means within a day. Only support can take it back."""
 
-    async def render(done: Done) -> bytes:
-        found = await _shown_or_refuse(store, account, subscription_id)
-        return msgspec.json.encode(found if done.shows else structs.replace(found, cancellation=done.result))
+    async def render(done: Done) -> bytes | Answer:
+        return await _with(store, account, subscription_id, done, cancellation=done.result)
 
     body = CancelSubscription(subscription_id, data)
     return await run_command(request, actor, body, render=render)
+
+
+@delete(
+    "/api/subscriptions/{subscription_id:str}/cancellation",
+    policy=Policy(roles=CUSTOMER, command=WITHDRAW_CANCELLATION, takes_key=False, problems=(NotFound,)),
+    status_code=204,
+    operation_id="withdrawCancellation",
+    summary="Take a cancellation back",
+    tags=["Subscriptions"],
+)
+async def withdraw(request: AnyRequest, actor: Caller, subscription_id: FromPath[str]) -> Response[None]:
+    """Take a cancellation back while it waits. The billing system cannot do that by itself, so today the answer is
+    always 409 `support_must_withdraw`, with a `case` that asks support for it: send it to `POST /api/cases`."""
+    return await run_silently(request, actor, WithdrawCancellation(subscription_id))
 
 
 @post(
@@ -198,11 +212,13 @@ def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
     return render
 
 
-async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer:
-    found = await _shown(store, account_id, subscription_id)
-    if found is None:
-        raise NotFound("There is no such subscription.", code="subscription_not_found")
-    return found
+async def _with(store: Store, account_id: UUID, subscription_id: str, done: Done, **written: Any) -> bytes | Answer:
+    """Render the subscription as it shows the change, or with what was `written` while it does not."""
+    answer = await subscriptions.subscription(store, account_id, subscription_id)
+    if done.shows:
+        return answer
+    found = msgspec.json.decode(answer.body, type=SubscriptionAnswer)
+    return msgspec.json.encode(structs.replace(found, **written))
 
 
 async def _shown(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer | None:
@@ -213,4 +229,4 @@ async def _shown(store: Store, account_id: UUID, subscription_id: str) -> Subscr
     return None
 
 
-ROUTES = (preview, upgrade, downgrade, cancel_scheduled, cancel, usage, control_panel)
+ROUTES = (preview, upgrade, downgrade, cancel_scheduled, cancel, withdraw, usage, control_panel)

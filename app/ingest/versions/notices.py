@@ -16,6 +16,12 @@ NOTHING = ""
 COMMANDS = "commands"
 """The slice of a notice about a command; its item is the command's id."""
 
+READS = "notification_reads"
+"""The slice of a notice that notifications were marked as read."""
+
+EXPORTS = "account_exports"
+"""The slice of a notice about a customer's export; its item is the export's id."""
+
 Outcome = Literal["shown", "unchanged", "rejected", "given_up"]
 """How a command ended.
 

@@ -53,6 +53,16 @@ def _support() -> Iterator[None]:
         raise SupportUnavailable(error.upstream, error.operation, error.reason) from error
 
 
+def _own(salesforce_account_id: str, closed: bool | None, text: str) -> list[str]:
+    """Return the conditions for the account's own cases, of a state and with some text if that is asked for."""
+    where = [quote("AccountId = {}", salesforce_account_id), quote("Origin = {}", CASE_ORIGIN)]
+    if closed is not None:
+        where.append(f"IsClosed = {str(closed).lower()}")
+    if text:
+        where.append(quote("(Subject LIKE '%{:like}%' OR CaseNumber LIKE '%{:like}%')", text, text))
+    return where
+
+
 class SalesforceCases:
     """The live source of cases. Every call may raise `SupportUnavailable`."""
 
@@ -79,17 +89,23 @@ class SalesforceCases:
         limit: int,
         after: tuple[datetime, str] | None = None,
         closed: bool | None = None,
+        text: str = "",
     ) -> list[dict[str, Any]]:
         """List the account's cases, newest first; `after` is (CreatedDate, Id) of the last one seen."""
-        where, values = ["AccountId = {}", "Origin = {}"], [salesforce_account_id, CASE_ORIGIN]
-        if closed is not None:
-            where.append(f"IsClosed = {str(closed).lower()}")
+        where = _own(salesforce_account_id, closed, text)
         if after is not None:
-            where.append("(CreatedDate < {} OR (CreatedDate = {} AND Id < {}))")
-            values += [after[0], after[0], after[1]]  # type: ignore[list-item]
+            where.append(quote("(CreatedDate < {} OR (CreatedDate = {} AND Id < {}))", after[0], after[0], after[1]))
         order = f"ORDER BY CreatedDate DESC, Id DESC LIMIT {int(limit)}"
-        soql = f"SELECT {SUMMARY} FROM Case WHERE {' AND '.join(where)} {order}"
-        return await self._query(quote(soql, *values))
+        return await self._query(f"SELECT {SUMMARY} FROM Case WHERE {' AND '.join(where)} {order}")
+
+    async def counted(
+        self, salesforce_account_id: str, *, most: int, closed: bool | None = None, text: str = ""
+    ) -> int:
+        """Count the account's cases, up to `most`."""
+        where = " AND ".join(_own(salesforce_account_id, closed, text))
+        rows = await self._query(f"SELECT COUNT(Id) found FROM Case WHERE {where}")
+        with _support():
+            return min(int(rows[0]["found"]), most)
 
     async def one(self, salesforce_account_id: str, case_id: str) -> dict[str, Any] | None:
         """Read one of the account's own cases; None for an unknown or invalid id.

@@ -79,7 +79,8 @@ def _lock_keys(projectors: Sequence[Projector], record: Record) -> Iterator[tupl
             yield f"{projector.root}:{root_id(projector.root, record)}", False
         for lookup in projector.lookups:
             if (record.source, record.object) == (lookup.source or projector.source, lookup.target):
-                yield _referred(lookup, lookup.name_of(record)), False
+                if name := lookup.name_of(record):
+                    yield _referred(lookup, name), False
             elif (record.source, record.object) == (projector.source, lookup.referrer) and record.data.get(
                 lookup.field
             ):

@@ -5,14 +5,17 @@ Reads: mirror.records.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from app.db import Db
 from app.events import Record
-from app.projections.engine.groups import GroupPlan, root_id
+from app.projections.engine.groups import GroupPlan, accounts_of, root_id
 from app.projections.projector import Group, Lookup, Object, Projector
 
 WantedGroups = tuple[Projector, GroupPlan]
 """The groups of one read model."""
+Named = Mapping[Object, Sequence[Record]]
+"""Records by object and by the key under which others refer to them."""
 
 _RECORDS = """
 SELECT source, object, record_id, parent_id, owner_id, data, version, deleted, occurred_at, verified_at
@@ -71,7 +74,8 @@ async def _by_root(connection: Db, family: Sequence[WantedGroups]) -> list[list[
         record = Record(**dict(row))
         by_root[root_id(root, record)].append(record)
     context, named = await _context(connection, family, by_root), await _named(connection, family, by_root)
-    return [_groups(projector, plan, by_root, context, named) for projector, plan in family]
+    own = await _by_account(connection, family, named)
+    return [_groups(projector, plan, by_root, context, named, own) for projector, plan in family]
 
 
 def _groups(
@@ -79,17 +83,20 @@ def _groups(
     plan: GroupPlan,
     by_root: Mapping[str, Sequence[Record]],
     context: Mapping[Object, Record],
-    named: Mapping[Object, Sequence[Record]],
+    named: Named,
+    own: Mapping[UUID, Named],
 ) -> list[Group]:
     refers_to = {lookup.target for lookup in projector.lookups}.union(projector.owner_context)
     seen = {key: record for key, record in context.items() if key[0] in refers_to}
+    owned = {lookup.target for lookup in projector.lookups if lookup.own}
+    shared = {key: records for key, records in named.items() if key[0] not in owned}
     return [
         Group(
             account_id=account,
             item_id=item,
             records=[record for record in by_root.get(item, ()) if record.object in projector.reads],
             context=seen,
-            named=named,
+            named={**shared, **own.get(account, {})} if owned else shared,
         )
         for (_, item), (_, account) in plan.items()
     ]
@@ -129,6 +136,19 @@ async def _named(
         ):
             record = Record(**dict(row))
             found[lookup.target, lookup.name_of(record)].append(record)
+    return found
+
+
+async def _by_account(connection: Db, family: Sequence[WantedGroups], named: Named) -> Mapping[UUID, Named]:
+    """Sort the records that belong to customers by the portal account of each; those of nobody are left out."""
+    owned = {lookup.target for projector, _ in family for lookup in projector.lookups if lookup.own}
+    found: dict[UUID, dict[Object, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    records = [(key, each, each.owner_id or "") for key, some in named.items() if key[0] in owned for each in some]
+    for source in {each.source for _, each, _ in records}:
+        accounts = await accounts_of(connection, source, [owner_id for _, _, owner_id in records])
+        for key, each, owner_id in records:
+            if each.source == source and owner_id in accounts:
+                found[accounts[owner_id]][key].append(each)
     return found
 
 

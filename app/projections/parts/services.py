@@ -20,6 +20,16 @@ PRODUCT_OF_SERVICE = Lookup(
 )
 
 
+ORDER_OF_SERVICE = Lookup(
+    target="Order",
+    referrer="service",
+    field="orderid",
+    source="salesforce",
+    key=KEYS["salesforce", "Order"],
+    own=True,
+)
+
+
 class ServiceKind(Struct, frozen=True, kw_only=True):
     """What a WHMCS service is. `item_class` is `other` where no product tells it."""
 
@@ -43,6 +53,22 @@ def kind_of(service: Record, group: Group, groups: Mapping[str, str]) -> Service
 def is_service(service: Record, group: Group) -> bool:
     """Return whether it is a service to customers. The category does not matter for that."""
     return not _is_charge(service, _products(service, group))
+
+
+def sku_of(service: Record, group: Group) -> str | None:
+    """Return the SKU that the service was sold as, where its products leave no doubt: that of its billing cycle where
+    there are several."""
+    products, cycle = _products(service, group), cycle_of(service.data.get("billingcycle"))
+    same = [each for each in products if cycle_of(each.data.get("Billing_Cycle__c")) == cycle]
+    named = {sku for each in same or products if (sku := each.data.get("StockKeepingUnit"))}
+    return str(named.pop()) if len(named) == 1 else None
+
+
+def order_of(service: Record, group: Group) -> str | None:
+    """Return the id of the account's Salesforce order that the service was made for; None where staff made it."""
+    number = plain(service.data.get(ORDER_OF_SERVICE.field))
+    orders = group.named.get((ORDER_OF_SERVICE.target, number), ())
+    return orders[0].record_id if len(orders) == 1 else None
 
 
 def _products(service: Record, group: Group) -> Sequence[Record]:

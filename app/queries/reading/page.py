@@ -15,12 +15,14 @@ from app.queries.reading.store import Answer, Store, build_answer, etag_of
 class Page(Struct, frozen=True):
     """The requested part of a list.
 
-    `after` is the sort key of the last item of the page before; `held` are the validators (ETags) that the caller sent.
+    `after` is the sort key of the last item of the page before; `held` are the validators (ETags) that the caller sent;
+    `counted` asks for the number of items of the whole list.
     """
 
     limit: int = 25
     after: str | None = None
     held: frozenset[str] = frozenset()
+    counted: bool = False
 
 
 class Listing(Struct, frozen=True):
@@ -50,6 +52,13 @@ CROSS JOIN LATERAL (SELECT array_agg(body) AS items, array_agg(keys) AS keys FRO
 ) AS found) AS page
 """
 
+_COUNT = """
+SELECT a.n, (SELECT count(*) FROM (SELECT FROM read_model.{slice} WHERE {conditions} LIMIT {most}) AS found) AS count
+FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)
+"""
+MOST_COUNTED = 10_000
+"""Counting stops there, so that no list makes it slow."""
+
 Cursor = Callable[[str], str]
 """Turns the sort key of the last item into the cursor that the caller sends back for the next page."""
 
@@ -73,15 +82,28 @@ async def answer(
     """
     age = freshness.age
     filters = [f"{condition}={value}" for condition, value in where]
-    etag = etag_of(_shape(listing), *freshness.revision, page.limit, page.after, *filters, *first)
+    etag = etag_of(_shape(listing), *freshness.revision, page.limit, page.after, page.counted, *filters, *first)
     if age.etag(etag) in page.held:
         return Answer(b"", age.etag(etag), age.as_of, age.stale_reason, (freshness.source,))
     items, after = await _fetch(store, account_id, listing, page, where)
     token = msgspec.json.encode(cursor(after) if after is not None else None)
     shown = [render(item) for item in items] if render else items
     shown = shown if page.after else [*first, *shown]
-    body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + b"}"
+    count = await _count(store, account_id, listing, where, len(first)) if page.counted else None
+    body = b'{"items":[' + b",".join(shown) + b'],"next_cursor":' + token + with_count(count) + b"}"
     return build_answer(body, etag, freshness.source, parked_at=freshness.parked_at)
+
+
+def with_count(count: int | None) -> bytes:
+    """Render the member of a page that counts the list, where that was asked for."""
+    return b"" if count is None else b',"count":%d' % min(count, MOST_COUNTED)
+
+
+async def _count(store: Store, account_id: UUID, listing: Listing, where: Sequence[tuple[str, Any]], more: int) -> int:
+    """Count the items of the whole list, and `more` that the read model does not have yet."""
+    statement = _count_statement(listing.slice, tuple(condition for condition, _ in where))
+    row = await store.row(statement, account_id, *(value for _, value in where))
+    return more + (row["count"] if row else 0)
 
 
 async def _fetch(
@@ -104,8 +126,7 @@ def _shape(listing: Listing) -> str:
 
 @lru_cache(maxsize=256)
 def _statement(listing: Listing, where: tuple[str, ...], limit: int, is_later: bool) -> str:
-    conditions = ["account_id = a.account_id"]
-    conditions += [condition.format(f"${number}") for number, condition in enumerate(where, 2)]
+    conditions = _conditions(where)
     if is_later:
         conditions.append(_behind(listing, len(conditions)))
     direction = "DESC" if listing.descending else "ASC"
@@ -117,6 +138,17 @@ def _statement(listing: Listing, where: tuple[str, ...], limit: int, is_later: b
         order=", ".join(f"{expression} {direction}" for expression, _ in listing.keys),
         limit=limit + 1,
     )
+
+
+@lru_cache(maxsize=256)
+def _count_statement(slice_name: str, where: tuple[str, ...]) -> str:
+    conditions = " AND ".join(_conditions(where))
+    return _COUNT.format(slice=slice_name, conditions=conditions, most=MOST_COUNTED)
+
+
+def _conditions(where: Sequence[str]) -> list[str]:
+    filters = [condition.format(f"${number}") for number, condition in enumerate(where, 2)]
+    return ["account_id = a.account_id", *filters]
 
 
 def _behind(listing: Listing, given: int) -> str:

@@ -13,6 +13,8 @@ export const EVENT_KINDS = [
   "profile.changed",
   "eligibility.changed",
   "case.changed",
+  "export.changed",
+  "notification.changed",
   "catalog.changed",
 ] as const;
 

@@ -109,7 +109,9 @@ def _like(each: Field, read: Getter, operand: Literals) -> Test:
         message = f"invalid operator on {each.kind} field '{each.name}'"
         raise SalesforceError("INVALID_QUERY_FILTER_OPERATOR", message)
     wild = {"%": ".*", "_": "."}
-    pattern = re.compile("".join(wild.get(char, re.escape(char)) for char in operand.value), re.IGNORECASE | re.DOTALL)
+    signs = re.findall(r"\\[%_]|.", operand.value, re.DOTALL)
+    whole = "".join(wild.get(sign, re.escape(sign[-1])) for sign in signs)
+    pattern = re.compile(whole, re.IGNORECASE | re.DOTALL)
     return lambda row: pattern.fullmatch(read(row) or "") is not None
 
 

@@ -49,8 +49,8 @@ def tokens(text: str) -> list[Token]:
 
 
 def unescape(literal: str) -> str:
-    """Return the text of a quoted literal."""
-    return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), literal[1:-1], flags=re.DOTALL)
+    """Return the text of a quoted literal. What is escaped for LIKE stays so."""
+    return re.sub(r"\\([^%_])", lambda match: _ESCAPES.get(match[1], match[1]), literal[1:-1], flags=re.DOTALL)
 
 
 def unexpected(text: str, token: Token) -> Exception:

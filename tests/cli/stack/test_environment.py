@@ -33,6 +33,16 @@ def test_the_pace_of_the_sandbox_may_be_chosen(sandbox_state: dict[str, Any]) ->
     assert beside_sandbox(sandbox_state, {**OWN, name: "7"})[name] == "7"
 
 
+def test_strict_has_the_limits_of_an_installation(sandbox_state: dict[str, Any]) -> None:
+    defaults = {field.name.upper(): field.default for field in msgspec.structs.fields(Settings)}
+    loose, strict = load(beside_sandbox(sandbox_state, OWN)), load(beside_sandbox(sandbox_state, OWN, strict=True))
+    for name in PACE:
+        assert getattr(strict, name.lower()) == defaults[name] != getattr(loose, name.lower())
+    assert (
+        beside_sandbox(sandbox_state, {**OWN, "AUTH_RATE_PER_MINUTE": "7"}, strict=True)["AUTH_RATE_PER_MINUTE"] == "7"
+    )
+
+
 def test_no_proxy_stands_between_the_processes_and_the_sandbox(sandbox_state: dict[str, Any]) -> None:
     environment = beside_sandbox(sandbox_state, {**OWN, "HTTPS_PROXY": "http://proxy:3128", "no_proxy": "inside.jp"})
     assert environment["NO_PROXY"].split(",") == ["inside.jp", "localhost", "127.0.0.1"]

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from app.processes.worker import WorkerJobs
@@ -75,6 +77,23 @@ async def ready(
     return answer
 
 
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[None]:
+    """A worker of this loop, looking for work while the block runs."""
+    async with open_resources(settings, pool_size=4) as resources:
+        work, over = WorkerJobs(resources), asyncio.Event()
+
+        async def sweep() -> None:
+            while not over.is_set():
+                await work.sweep()
+                await asyncio.sleep(0.02)
+
+        task = asyncio.create_task(sweep())
+        yield
+        over.set()
+        await task
+
+
 async def test_a_profile_is_changed_in_part_and_seen_at_once(
     api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
 ) -> None:
@@ -113,6 +132,39 @@ async def test_of_two_edits_decided_on_one_state_the_second_is_refused(
     assert again.status_code == 200
     anyway = await api.put("/api/account/address", json=ADDRESS, headers={**headers, "if-match": "*"})
     assert anyway.status_code == 200
+
+
+async def test_the_answer_of_a_change_names_the_state_for_the_next_one(
+    serve: Any, sandbox: Any, sandbox_settings: Settings
+) -> None:
+    patient = msgspec.structs.replace(sandbox_settings, settle_wait_seconds=50.0, command_deadline_seconds=60.0)
+    path, other = "/api/account/address", {**ADDRESS, "address1": "9-9 Sakae"}
+    async with serve(patient) as api:
+        headers = await linked(api, customers(sandbox)[0])
+        await ready(api, sandbox_settings, path, headers)
+        keyed = {**headers, "idempotency-key": "one"}
+        async with working(sandbox_settings):
+            first = await api.put(path, json=ADDRESS, headers=keyed)
+            read = await api.get(path, headers=headers)
+            assert first.headers["etag"] == read.headers["etag"]
+            assert first.json()["address1"] == read.json()["address1"] == ADDRESS["address1"]
+            conditional = {**headers, "if-match": first.headers["etag"]}
+            assert (await api.put(path, json=other, headers=conditional)).status_code == 200
+            assert (await api.put(path, json=ADDRESS, headers=conditional)).status_code == 412
+        again = await api.put(path, json=ADDRESS, headers=keyed)
+        assert again.content == first.content
+        assert "etag" not in again.headers, "the state is another by now"
+
+
+async def test_a_change_that_does_not_show_yet_names_no_state(
+    api: httpx.AsyncClient, sandbox: Any, sandbox_settings: Settings
+) -> None:
+    """No worker applies it."""
+    headers = await linked(api, customers(sandbox)[0])
+    await ready(api, sandbox_settings, "/api/account/address", headers)
+    answer = await api.put("/api/account/address", json=ADDRESS, headers=headers)
+    assert (answer.status_code, "etag" in answer.headers) == (200, False)
+    assert answer.json()["pending_writes"]
 
 
 async def test_an_edit_decided_on_what_staff_changed_meanwhile_is_refused(

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from app.projections import rebuild
+from app.queries import changes
+from app.queries.reading.store import Store
 from app.settings import Settings
-from tests.fixtures.changes import CASE, CLOSED, COMMENT, INVOICE, ORDER, change
+from tests.fixtures.changes import CARD, CASE, CLOSED, COMMENT, INVOICE, ORDER, change
 from tests.http.guards.test_roles import without_command
 from tests.projections.conftest import feed, first_generations
 from tests.projections.generated import of
@@ -106,6 +108,28 @@ async def test_notifications_are_what_matters_since_the_customer_joined(api: htt
     assert (found["unread"], [item["read"] for item in found["items"]]) == (4, [False] * 4)
     assert found["items"][2]["invoice_id"] == "77"
     assert (await read(api, hana, "summary"))["unread_notifications"] == 4
+
+
+async def test_every_change_of_the_notifications_is_an_event(
+    api: httpx.AsyncClient, hana: Headers, feed: Any, pool: asyncpg.Pool
+) -> None:
+    account = await pool.fetchval("SELECT account_id FROM portal.id_mappings")
+    store = Store(pool, "/data/Portal__chn", "Asia/Tokyo")
+
+    async def told(work: Awaitable[Any]) -> int:
+        before = await changes.current(store, account)
+        await work
+        found = (await changes.since(store, account, before)).events
+        return [each.name for each in found].count("notification.changed")
+
+    answer = {**COMMENT, "CreatedDate": "2026-02-09T01:00:00.000+0000"}
+    assert await told(feed([change("salesforce", "CaseComment", "00aB", answer, parent_id="500A")])) == 1
+    target = (await read(api, hana, "notifications"))["items"][0]["notification_id"]
+    path = f"/api/account/notifications/{target}/read"
+    assert await told(api.post(path, headers=hana)) == 1
+    assert await told(api.post(path, headers=hana)) == 0, "it was read already"
+    assert await told(api.post("/api/account/notifications/read", json={}, headers=hana)) == 1
+    assert await told(feed([change("whmcs", "pay_method", "9", CARD, owner_id="client-hana")])) == 0
 
 
 async def test_one_is_read_and_stays_read(api: httpx.AsyncClient, hana: Headers) -> None:

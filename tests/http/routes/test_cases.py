@@ -95,6 +95,29 @@ async def test_closed_cases_are_distinguished_from_open_ones(
     assert shown["closed_at"]
 
 
+async def test_cases_are_searched_and_counted_within_the_account(
+    api: httpx.AsyncClient, sandbox: Any, hana: dict[str, str], kenji: dict[str, str]
+) -> None:
+    subjects = ("100% slower", "No signal, it's weak", "Bill of May")
+    made = [await opened(api, hana, subject=subject) for subject in subjects]
+    await opened(api, kenji, subject="No signal either")
+    await sandbox.control.patch(f"/salesforce/Case/{made[2]['case_id']}", json={"Status": "Closed"})
+
+    async def found(**params: Any) -> tuple[list[str], int | None]:
+        answer = await api.get("/api/cases", params=params, headers=hana)
+        assert answer.status_code == 200, answer.text
+        return [each["subject"] for each in answer.json()["items"]], answer.json().get("count")
+
+    assert await found(q="SIGNAL", count="true") == ([subjects[1]], 1)
+    assert await found(q="it's") == ([subjects[1]], None)
+    assert await found(q="100%") == ([subjects[0]], None)
+    for nothing in ("%signal", "N_ signal", "' OR Subject != '", "\\"):
+        assert await found(q=nothing, count="true") == ([], 0), nothing
+    assert await found(q=made[2]["case_number"]) == ([subjects[2]], None)
+    assert (await found(count="true", limit=1))[1] == 3
+    assert await found(count="true", closed="true") == ([subjects[2]], 1)
+
+
 @pytest.mark.parametrize(
     ("upstream", "word"),
     [("Working", "in_progress"), ("Escalated", "in_progress"), ("Somebody's new status", "in_progress")],

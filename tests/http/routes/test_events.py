@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from app.http.routes import events
 from app.ingest.inbox import pending
 from app.ingest.versions import publish
+from app.queries import changes
 from app.settings import Settings
 from tests.fixtures.changes import CLIENT, INVOICE, PRODUCT, SERVICE, change
 from tests.http.real_server import on_server
@@ -43,7 +44,7 @@ async def portal(settings: Settings, pool: asyncpg.Pool, redis: Redis) -> AsyncI
 
 
 class Reader:
-    """Reads one stream, event by event."""
+    """Reads one stream, event by event, but for those about notifications, which follow from others."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._lines = response.aiter_lines()
@@ -53,7 +54,9 @@ class Reader:
             found: dict[str, str] = {}
             while True:
                 line = await anext(self._lines)
-                if not line and "event" in found:
+                if not line and found.get("event") == changes.NOTIFICATIONS:
+                    found = {}
+                elif not line and "event" in found:
                     return found
                 name, _, value = line.partition(": ")
                 found[name] = value

@@ -103,6 +103,9 @@ async def test_a_cancellation_shows_in_its_own_answer_and_repeats_as_it_was(
     }
     again = await api.post(f"{path}/cancel", json=body, headers=keyed(headers, "one"))
     assert (again.headers["idempotency-replayed"], again.content) == ("true", answer.content)
+    kept = await api.get(path, headers=headers)
+    assert answer.headers.get("etag") in (None, kept.headers["etag"]), "none while it does not show"
+    assert "etag" not in again.headers, "a replay may be of a former state"
     second = await api.post(f"{path}/cancel", json={"when": "now"}, headers=headers)
     assert (second.status_code, second.json()["code"]) == (409, "cancellation_exists")
     listed = (await api.get("/api/subscriptions", headers=headers)).json()["items"]
@@ -252,6 +255,29 @@ async def test_while_a_provider_is_away_its_problem_has_a_name(
     assert (refused.status_code, refused.json()["code"]) == (503, "billing_unavailable")
     shown = await api.get(path, headers=headers)
     assert (shown.status_code, shown.json()["cancellation"]) == (200, None)
+
+
+async def test_only_support_takes_a_cancellation_back_and_the_customer_is_told_how(
+    api: httpx.AsyncClient, sandbox: Any, worker: None
+) -> None:
+    headers, service_id = await owner_of(api, sandbox, "VPN")
+    path = f"/api/subscriptions/{service_id}/cancellation"
+    none = await api.delete(path, headers=headers)
+    assert (none.status_code, none.json()["code"]) == (404, "no_cancellation")
+    cancelled = await api.post(f"/api/subscriptions/{service_id}/cancel", json={}, headers=headers)
+    ends_on = cancelled.json()["cancellation"]["ends_on"]
+    async with asyncio.timeout(30):
+        while (await api.delete(path, headers=headers)).json()["code"] == "no_cancellation":
+            await asyncio.sleep(0.05)
+    refused = await api.delete(path, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (409, "support_must_withdraw")
+    assert ends_on in refused.json()["detail"]
+    opened = await api.post("/api/cases", json=refused.json()["case"], headers=headers)
+    assert opened.status_code == 201, opened.text
+    assert service_id in opened.json()["subject"]
+    assert ends_on in opened.json()["description"]
+    missing = await api.delete("/api/subscriptions/999999/cancellation", headers=headers)
+    assert (missing.status_code, missing.json()["code"]) == (404, "subscription_not_found")
 
 
 async def test_a_cancellation_says_when_and_nothing_else(api: httpx.AsyncClient, sandbox: Any, worker: None) -> None:

@@ -88,6 +88,8 @@ def row(**more: Any) -> dict[str, Any]:
 def good(asked: Asked) -> tuple[int, Any]:
     """Status and body as Salesforce documents them."""
     path = urlsplit(asked.path).path
+    if "/query" in path and "COUNT(" in unquote_plus(asked.path):
+        return 200, {"totalSize": 1, "done": True, "records": [{"attributes": {"type": "AggregateResult"}, "found": 3}]}
     if "/query" in path:
         return 200, {"totalSize": 1, "done": True, "records": [row()]}
     if path.endswith("/composite"):

@@ -52,6 +52,7 @@ ARGUMENTS: dict[str, Any] = {
     "settings": None,
     "salesforce_account_id": RECORD_ID,
     "limit": 5,
+    "most": 5,
     "case_id": RECORD_ID,
     "subject": "No signal",
     "description": "since today",

@@ -35,7 +35,7 @@ def _code(kind: mailed_codes.CodeKind, subject: str, text: str) -> EnrolmentMail
 def _notice(subject: str, text: str) -> EnrolmentMailWriter:
     async def write(connection: Db, settings: Settings, recipient: str, about: UUID | None) -> Mail | None:
         warning = "If this was not you, contact support at once: somebody else can see your bills and can order."
-        return Mail(recipient, subject, f"{text}\n\n{settings.public_url}\n\n{warning}\n")
+        return Mail(recipient, subject, f"{text}\n\n{settings.mailed_url}\n\n{warning}\n")
 
     return write
 

@@ -16,7 +16,7 @@ from app.cache.lease import heard_everywhere
 from app.clock import now
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_use import SessionUse
-from app.db import Db, rows
+from app.db import Db, row, rows
 from app.errors import NotAuthenticated
 from app.settings import Settings
 
@@ -38,6 +38,11 @@ _LEFT = """
 SELECT extract(epoch FROM least(expires_at, last_seen_at + $2 * interval '1 second') - now())::float8
 FROM portal.sessions
 WHERE token_hash = $1 AND revoked_at IS NULL AND expires_at > now() AND last_seen_at > now() - $2 * interval '1 second'
+"""
+_ENDS = """
+SELECT expires_at, least(
+    expires_at, greatest(last_seen_at, now() - $3 * interval '1 second') + $2 * interval '1 second') AS idle_expires_at
+FROM portal.sessions WHERE id = $1 AND revoked_at IS NULL
 """
 TOUCH_SECONDS = 60
 """The shortest interval between two writes of a session's last use."""
@@ -115,6 +120,25 @@ async def left_seconds(pool: asyncpg.Pool, settings: Settings, token_hash: bytes
     """Return the remaining lifetime of a session if it is not used again; None if it is revoked, expired or idle, or
     continues under another token. The lookup does not count as use."""
     found: float | None = await pool.fetchval(_LEFT, token_hash, settings.session_idle_seconds)
+    return found
+
+
+class SessionEnds(Struct, frozen=True):
+    """When a session ends: in any case, and if it is not used any more."""
+
+    expires_at: datetime
+    idle_expires_at: datetime
+
+
+async def ends_of(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> SessionEnds:
+    """Return when the caller's session ends. Its last use is recorded within `TOUCH_SECONDS`, so it counts from there.
+
+    Raises:
+        NotAuthenticated: it has ended.
+    """
+    found = await row(pool, SessionEnds, _ENDS, actor.session_id, settings.session_idle_seconds, TOUCH_SECONDS)
+    if found is None:
+        raise NotAuthenticated
     return found
 
 

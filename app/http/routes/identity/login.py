@@ -1,5 +1,6 @@
 """Log in, log out, and read the user of the session."""
 
+from datetime import datetime
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -8,6 +9,7 @@ from msgspec import Struct
 
 from app.commands.identity import log_in, second_factor
 from app.commands.identity.log_in import LoggedIn, LogIn
+from app.commands.identity.sessions import session_store
 from app.commands.identity.users import User, user_of
 from app.errors import NotAuthenticated
 from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
@@ -21,13 +23,16 @@ class Me(Struct, frozen=True, kw_only=True):
     """The user of a session. `account_id` is null for staff; `csrf_token` as at login.
 
     `second_factor_on`: logging in requires a code. `second_factor_proven`: this session was opened with one, which
-    staff routes require."""
+    staff routes require. `expires_at`: when the session ends in any case. `idle_expires_at`: until when it lasts at
+    least if nothing else is requested with it; each request prolongs it, this one included."""
 
     user: User
     account_id: UUID | None
     csrf_token: str
     second_factor_on: bool
     second_factor_proven: bool
+    expires_at: datetime
+    idle_expires_at: datetime
 
 
 @post(
@@ -78,12 +83,15 @@ async def me(actor: Caller, context: AppContext) -> Response[bytes]:
     assert actor.user_id is not None
     user = await user_of(context.pool, actor.user_id)
     enrolled = await second_factor.is_enrolled(context.pool, actor.user_id)
+    ends = await session_store.ends_of(context.pool, context.settings, actor)
     body = Me(
         user=user,
         account_id=actor.account_id,
         csrf_token=csrf_token(context.settings, actor.session_id),
         second_factor_on=enrolled,
         second_factor_proven=actor.mfa,
+        expires_at=ends.expires_at,
+        idle_expires_at=ends.idle_expires_at,
     )
     return unstored(body)
 

@@ -1,8 +1,10 @@
 """Sessions of a user: the list, ending one, ending all, at once and in every process."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import httpx
 
 from app.settings import Settings
@@ -31,6 +33,29 @@ async def test_a_user_sees_their_own_sessions_only(api: httpx.AsyncClient, add_c
     assert {each["address"] for each in found} == {"203.0.113.7"}
     assert not any(first["token"] in str(each) or "token" in each for each in found)
     assert len(await listed(api, other)) == 1
+
+
+async def test_the_session_says_how_long_it_lasts(
+    api: httpx.AsyncClient, settings: Settings, pool: asyncpg.Pool, add_customer: Any, log_in: Any
+) -> None:
+    await add_customer("hana")
+    session = await log_in(api, "hana")
+
+    async def ends() -> tuple[datetime, datetime]:
+        found = (await api.get("/api/auth/me", headers=bearer(session))).json()
+        return datetime.fromisoformat(found["expires_at"]), datetime.fromisoformat(found["idle_expires_at"])
+
+    at, idle_at = await ends()
+    assert at == datetime.fromisoformat(session["expires_at"])
+    idle = timedelta(seconds=settings.session_idle_seconds)
+    last_seen_at = await pool.fetchval("SELECT last_seen_at FROM portal.sessions")
+    assert idle_at == last_seen_at + idle
+    await pool.execute("UPDATE portal.sessions SET last_seen_at = now() - interval '20 minutes'")
+    _, prolonged = await ends()
+    assert datetime.now(UTC) + idle - timedelta(minutes=2) < prolonged <= datetime.now(UTC) + idle
+    await pool.execute("UPDATE portal.sessions SET expires_at = now() + interval '1 minute'")
+    at, idle_at = await ends()
+    assert idle_at == at
 
 
 async def test_ending_one_ends_it_at_once_in_every_process(
