@@ -97,5 +97,5 @@ def failure_of(error: BaseException, told: Told) -> RunFailure:
         code=said.code,
         sentence=said.detail,
         effect=effect,
-        retry_after_seconds=said.retry_after_seconds,
+        retry_after_seconds=said.told_seconds,
     )
