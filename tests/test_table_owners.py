@@ -56,6 +56,7 @@ OWNERS = {
     "portal.provided_services": "app.commands.providers",
     "portal.provider_steps": "app.commands.providers",
     "portal.provision_steps": "app.commands.fulfilment",
+    "portal.queued_commands": "app.commands.execution",
     "portal.recovery_codes": "app.commands.identity",
     "portal.scheduled_changes": "app.commands.subscriptions",
     "portal.sessions": "app.commands.identity",

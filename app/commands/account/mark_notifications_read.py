@@ -64,6 +64,6 @@ async def read_notifications(ctx: Context, actor: Actor, request: ReadNotificati
     return Done(Unread(await ctx.pool.fetchval(UNREAD, account_id)), outcome="shown")
 
 
-READ_NOTIFICATION = Command(read_notification)
-READ_NOTIFICATIONS = Command(read_notifications)
+READ_NOTIFICATION = Command(read_notification, writes=(), away="refuse")
+READ_NOTIFICATIONS = Command(read_notifications, writes=(), away="refuse")
 COMMANDS = (READ_NOTIFICATION, READ_NOTIFICATIONS)

@@ -10,6 +10,7 @@ from litestar import Response
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
+from app.commands.execution.queue import run_or_wait
 from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import AnyRequest, context_of
@@ -44,7 +45,8 @@ async def run_command(
     key = _key(request, command)
 
     async def work(by: Actor) -> KeptAnswer:
-        return await _run(context, command, by, await prepare() if prepare else body, render)
+        wanted = await prepare() if prepare else body
+        return await run_or_wait(context, command, by, wanted, lambda: _run(context, command, by, wanted, render))
 
     if not key and not (command.tracked and actor.account_id):
         return _response(context, status, await work(actor))
@@ -55,10 +57,11 @@ async def run_command(
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
         first = KeptAnswer(begun.body, begun.submission, actor.account_id, begun.account_version)
         return _response(context, begun.status, first, headers)
-    command_key = f"{scope_of(actor)}:{key}" if key else ""
+    own = key or (f"unkeyed:{begun.id}" if command.away == "queue" else "")
+    command_key = f"{scope_of(actor)}:{own}" if own else ""
     actor = msgspec.structs.replace(actor, command_key=command_key, command_id=begun.id)
     answer = await recorded(context, command, begun, status, work(actor), as_told)
-    return _response(context, status, answer, {"Command-Id": str(begun.id)})
+    return _response(context, answer.status or status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:

@@ -38,6 +38,7 @@ _BILLING_TASK: dict[str, Any] = {"moves_money": True, "most_seconds": 4 * HOUR}
 _USUAL = (
     ClockJob("fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR),
     ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
+    ClockJob("queue", Every(2), "Run commands that waited for an upstream.", chores.run_queued),
     ClockJob("doubts", Every(30), "Look again at charges that nobody answered.", chores.look_at_captures),
     ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
     ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),
