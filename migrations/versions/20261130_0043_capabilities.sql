@@ -10,7 +10,7 @@ CREATE INDEX outages_upstream ON read_model.outages (upstream, id);
 
 COMMENT ON TABLE read_model.outages IS 'The latest outages of each upstream, from which Retry-After is estimated: the last fifty per upstream.';
 
-COMMENT ON COLUMN read_model.outages.reason IS 'Why its breaker was open when it closed: outage, limit or auth.'
+COMMENT ON COLUMN read_model.outages.reason IS 'Why its breaker was open when it closed: outage, limit or auth.';
 
 ALTER TABLE portal.commands
     DROP CONSTRAINT commands_state_check,
@@ -54,4 +54,4 @@ COMMENT ON COLUMN portal.queued_commands.upstreams IS 'The upstreams that the co
 
 COMMENT ON COLUMN portal.queued_commands.repeated IS 'An earlier attempt may have taken effect, so the next one looks before it writes.';
 
-COMMENT ON COLUMN portal.queued_commands.revoked IS 'The session that sent it was ended for the sake of safety: it is not run.';
+COMMENT ON COLUMN portal.queued_commands.revoked IS 'The session that sent it was ended for the sake of safety: it is not run.'

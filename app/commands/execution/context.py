@@ -85,6 +85,9 @@ class Done(Struct, frozen=True):
 Upstream = Literal["salesforce", "whmcs", "freebit", "whm"]
 Away = Literal["refuse", "queue"]
 """What happens to a command while an upstream that it needs is away."""
+Need = Literal["nothing", "order", "invoice", "service", "payment_method"]
+"""What an account must have for a command to make sense: it may order, has an open invoice, an active service, or a
+payment method on file."""
 Handler = Callable[[Context, Actor, Any], Awaitable[Done]]
 
 
@@ -96,6 +99,7 @@ class Command(Struct, frozen=True):
         away: what happens while one of its upstreams is away: refused, or kept and run when it is back. Never `queue`
             for what moves money.
         reads: upstreams that it reads live and cannot do without.
+        needs: what the account must have, for its capabilities; the handler decides by itself.
         queued_write: of a command that is queued, the write that is shown until then.
         idempotency_key: whether the caller must send one, or may.
         replayable: whether the first answer may be kept and given again; false when it holds a secret.
@@ -111,6 +115,7 @@ class Command(Struct, frozen=True):
     writes: tuple[Upstream, ...]
     away: Away
     reads: tuple[Upstream, ...] = ()
+    needs: Need = "nothing"
     queued_write: Callable[[Actor, Any], Pending] | None = None
     idempotency_key: Literal["required", "accepted"] = "accepted"
     replayable: bool = True

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Actor
 from app.commands.execution.ledger import Running
-from app.db import row
+from app.db import row, rows
 from app.ingest.inbox import pending
 from app.ingest.inbox.pending import Pending
 from app.integrations.admission.call_log import UpstreamCall
@@ -74,6 +74,30 @@ WHERE NOT EXISTS (SELECT FROM portal.commands c WHERE c.id = q.command_id AND c.
 """
 
 
+_LISTED = f"""
+SELECT q.command_id, q.name AS command, q.account_id, q.waits_for, q.upstreams, q.attempts, q.revoked, q.queued_at,
+       q.attempted_at, q.next_attempt_at, q.expires_at, c.steps -> -1 ->> 'error_code' AS last_error_code
+FROM {_WAITING} WHERE ($1::uuid IS NULL OR q.account_id = $1) ORDER BY q.sequence LIMIT $2
+"""
+
+
+class ListedEntry(Struct, frozen=True, kw_only=True):
+    """A command in the queue, as operators see it: without what the customer wrote."""
+
+    command_id: UUID
+    command: str
+    account_id: UUID
+    waits_for: str
+    upstreams: list[str]
+    attempts: int
+    revoked: bool
+    queued_at: datetime
+    attempted_at: datetime | None
+    next_attempt_at: datetime
+    expires_at: datetime
+    last_error_code: str | None
+
+
 class QueueEntry(Struct, frozen=True, kw_only=True):
     """A command in the queue, its sender as the portal knows it now, and the state of the account.
 
@@ -121,6 +145,11 @@ async def due_accounts(pool: asyncpg.Pool, most: int) -> list[UUID]:
 async def next_due(pool: asyncpg.Pool, account_id: UUID) -> QueueEntry | None:
     """Return the account's first entry that is due and waits for no earlier one."""
     return await row(pool, QueueEntry, _NEXT, account_id)
+
+
+async def listed(pool: asyncpg.Pool, account_id: UUID | None = None, most: int = 100) -> list[ListedEntry]:
+    """List what waits, in the order in which it was accepted."""
+    return await rows(pool, ListedEntry, _LISTED, account_id, most)
 
 
 async def begin(pool: asyncpg.Pool, entry: QueueEntry) -> bool:

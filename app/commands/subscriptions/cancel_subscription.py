@@ -124,4 +124,4 @@ async def _already_requested(ctx: Context, service: Service) -> Conflict:
     )
 
 
-COMMAND = Command(cancel_subscription, writes=("whmcs",), away="queue", queued_write=_write)
+COMMAND = Command(cancel_subscription, writes=("whmcs",), away="queue", needs="service", queued_write=_write)

@@ -10,10 +10,10 @@ from litestar import Response
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
-from app.commands.execution.queue import run_or_wait
+from app.commands.execution.queue import QueuedCommand, run_or_wait
 from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
-from app.http.answering.handler_types import AnyRequest, context_of
+from app.http.answering.handler_types import AnyRequest, answers, context_of
 from app.http.answering.problems import COMMAND_ID, as_told
 from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
@@ -21,6 +21,9 @@ from app.queries.reading.account_version import exactly
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
+
+QUEUED = answers(QueuedCommand, "Kept while a system is away, and carried out when it is back.", status=202)
+"""The second answer of a command that can wait."""
 
 Render = Callable[[Done], Awaitable[bytes]]
 Prepare = Callable[[], Awaitable[Any]]

@@ -24,7 +24,7 @@ from app.commands.subscriptions.preview_plan_change import PlanPreview, PreviewP
 from app.commands.subscriptions.usage import COMMAND as READ_USAGE
 from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.errors import NotFound
-from app.http.answering.command_response import Render, run_command
+from app.http.answering.command_response import QUEUED, Render, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
@@ -140,7 +140,7 @@ async def cancel_scheduled(
     operation_id="cancelSubscription",
     summary="Cancel a subscription",
     tags=["Subscriptions"],
-    responses=answers(SubscriptionAnswer, "The subscription with its cancellation."),
+    responses=answers(SubscriptionAnswer, "The subscription with its cancellation.") | QUEUED,
 )
 async def cancel(
     request: AnyRequest,
