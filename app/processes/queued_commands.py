@@ -73,7 +73,8 @@ async def run_account(ctx: Context, account_id: UUID) -> int:
 
 async def _attempt(ctx: Context, entry: QueueEntry) -> None:
     if entry.expired:
-        await queue_entries.give_up(ctx.pool, entry, "queue_expired", EXPIRED)
+        expired = Conflict(EXPIRED, code="queue_expired")
+        await queue_entries.give_up(ctx.pool, entry, expired.code, expired.detail)
         return
     command = _commands()[entry.name]
     with call_log.logged() as steps:
