@@ -73,7 +73,8 @@ class MustWait(Exception):
     def __init__(self, actor: Actor, request: Any, upstream: str, error: UpstreamError | None = None) -> None:
         super().__init__(upstream)
         self.actor, self.request, self.upstream = actor, request, upstream
-        self.retry_seconds = max((error.retry_after_seconds or 0) if error else 0, FIRST_RETRY_SECONDS)
+        # What only waits for an earlier command is due as soon as that has ended.
+        self.retry_seconds = max(error.retry_after_seconds or 0, FIRST_RETRY_SECONDS) if error else 0
         self.told_seconds = error.told_seconds if error else None
 
 
