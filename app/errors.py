@@ -101,6 +101,11 @@ class PortalError(Exception):
         self.retry_after_seconds = retry_after_seconds or self.retry_after_seconds
         super().__init__(f"{self.code}: {self.detail}")
 
+    @property
+    def told_seconds(self) -> int | None:
+        """What the caller is told of when to come back; None where coming back is no use."""
+        return self.retry_after_seconds
+
 
 class InvalidRequest(PortalError):
     code = "invalid_request"
@@ -178,6 +183,20 @@ class Overloaded(PortalError):
     retry_after_seconds = 5
 
 
+class TooManyQueued(RateLimited):
+    """The account has as many commands waiting for an upstream as it may."""
+
+    code = "too_many_queued"
+    detail = "Several of your changes are waiting for a system that is away. Please try again once they are done."
+
+
+class QueueFull(Overloaded):
+    """All accounts together have as many commands waiting for upstreams as there may be."""
+
+    code = "queue_full"
+    detail = "A system that we depend on is away, and we cannot keep more changes until it is back. Try again later."
+
+
 class ScannerUnavailable(PortalError):
     code = "scanner_unavailable"
     detail = "We cannot check files at the moment. Nothing was sent; please try again in a minute."
@@ -189,6 +208,7 @@ class UpstreamError(PortalError):
 
     `upstream` is salesforce, whmcs, freebit or whm; `operation` names the call; `reason` is the vendor's own text for
     operators' logs and never reaches a customer. `retry_after_seconds` is given if the upstream stated it.
+    `recovery_seconds` is when the upstream is expected back, for customers; what calls it tries earlier.
     """
 
     code = "upstream_error"
@@ -206,11 +226,17 @@ class UpstreamError(PortalError):
     ) -> None:
         super().__init__(code=self.code, retry_after_seconds=retry_after_seconds)
         self.told_to_wait = retry_after_seconds is not None
+        self.recovery_seconds: int | None = None
         self.upstream = upstream
         self.operation = operation
         self.reason = reason
         self.vendor_code = vendor_code
         self.args = (f"{type(self).__name__} {upstream} {operation}: {vendor_code} {reason}".strip(),)
+
+    @property
+    def told_seconds(self) -> int | None:
+        """What the caller is told: when the upstream is expected back, as far as that was measured."""
+        return self.recovery_seconds or self.retry_after_seconds
 
 
 class UpstreamUnavailable(UpstreamError):

@@ -21,3 +21,5 @@ class LockSpace(IntEnum):
     """One read model being rebuilt."""
     CHORE = 0x1B10
     """One chore of the workers."""
+    QUEUE = 0x1B11
+    """The number of commands that wait for upstreams; there is no second number."""

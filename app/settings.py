@@ -156,6 +156,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     settle_wait_seconds: Annotated[
         float, note("How long a command waits for its own change to become visible, in seconds.")
     ] = 2.0
+    queue_hours: Annotated[
+        float,
+        Meta(gt=0, le=72, description="How long a command waits for an upstream that is away, in hours."),
+    ] = 24.0
+    queued_per_account: Annotated[
+        int, Meta(ge=0, description="Commands of one account that may wait for upstreams; 0: none is queued.")
+    ] = 10
+    queued_commands: Annotated[int, Meta(ge=0, description="Commands of all accounts that may wait for upstreams.")] = (
+        10_000
+    )
     log_level: Annotated[str, note("debug, info, warning or error.")] = "info"
     log_format: Annotated[str, note("json or console.")] = "json"
 

@@ -57,6 +57,7 @@ OWNERS = {
     "portal.provided_services": "app.commands.providers",
     "portal.provider_steps": "app.commands.providers",
     "portal.provision_steps": "app.commands.fulfilment",
+    "portal.queued_commands": "app.commands.execution",
     "portal.recovery_codes": "app.commands.identity",
     "portal.scheduled_changes": "app.commands.subscriptions",
     "portal.sessions": "app.commands.identity",
@@ -70,6 +71,7 @@ OWNERS = {
     "read_model.feeds": "app.ingest",
     "read_model.generations": "app.projections.engine",
     "read_model.pending": "app.ingest.inbox",
+    "read_model.outages": "app.integrations.admission",
     "read_model.upstreams": "app.integrations.admission",
 }
 """Table → the package, or module, that alone writes it. `portal.link_tokens` is of former releases and is

@@ -24,6 +24,7 @@ from app.cli.operators.invite import invite
 from app.cli.operators.lag import lag
 from app.cli.operators.personal_data import erase_customer, export_customer
 from app.cli.operators.providers import providers, whm
+from app.cli.operators.queue import queue
 from app.cli.operators.rebuild import rebuild
 from app.cli.operators.reconcile import reconcile
 from app.cli.operators.reseal import reseal
@@ -156,7 +157,7 @@ def migrate(direction: str, revision: str | None, runtime_role: str | None, as_j
 
 OPERATIONS: tuple[click.Command, ...] = (
     *(doctor, lag, backfill, reconcile, rebuild, dead_letters, explain, fulfilments, services, providers, whm),
-    *(schedule, automation, captures, dunning),
+    *(schedule, automation, captures, dunning, queue),
     *(staff, forget_second_factor, invite, export_customer, erase_customer, reseal, end_sessions),
 )
 """Operators' commands, each in a module of its own."""

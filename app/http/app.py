@@ -39,6 +39,7 @@ from app.http.reference.serving import BrowsablePage, JsonDocument, document_rou
 from app.http.routes import (
     account,
     account_overview,
+    capabilities,
     case_attachments,
     cases,
     catalog,
@@ -78,6 +79,7 @@ ROUTES = (
     *passwords.ROUTES,
     *second_factor.ROUTES,
     *account_overview.ROUTES,
+    *capabilities.ROUTES,
     *account.ROUTES,
     *catalog.ROUTES,
     *charges.ROUTES,

@@ -52,6 +52,7 @@ TABLES = {
         f"OR about IN (SELECT id FROM portal.enrolments WHERE {_ENROLMENTS})",
     ),
     "portal/commands": ("portal.commands", "account_id = $3"),
+    "portal/queued_commands": ("portal.queued_commands", "account_id = $3"),
     "portal/captures": ("portal.captures", "account_id = $3"),
     "portal/capture_attempts": ("portal.capture_attempts", "account_id = $3"),
     "portal/dunning": ("portal.dunning", "account_id = $3::text"),

@@ -104,6 +104,7 @@ def _of_the_login(subject: Subject) -> Iterator[tuple[str, object]]:
 def _of_the_account(subject: Subject) -> Iterator[tuple[str, object]]:
     """Yield the statements that erase what was recorded under the account, each with its parameter."""
     for statement in (
+        "DELETE FROM portal.queued_commands WHERE account_id = $1",
         "DELETE FROM portal.commands WHERE account_id = $1",
         "DELETE FROM portal.captures WHERE account_id = $1",
         "DELETE FROM portal.capture_attempts WHERE account_id = $1",

@@ -24,6 +24,7 @@ from app.ingest.refetch import case_sweep, hosting_accounts, merges
 from app.ingest.refetch.upstreams import Upstreams
 from app.integrations.admission.priority import background
 from app.personal_data.own_export import own_archive
+from app.processes import queued_commands
 from app.processes.clock.job import Postponed
 from app.projections import rebuild
 from app.projections.engine import fan_outs
@@ -162,6 +163,11 @@ async def follow_providers(resources: Resources) -> None:
 async def read_hosting(resources: Resources) -> None:
     """Request a read of WHM's list of accounts."""
     await resources.inbox.submit([hosting_accounts.list_hint(f"schedule:{now().isoformat()}")])
+
+
+async def run_queued(resources: Resources) -> str:
+    """Run the commands that waited for an upstream."""
+    return await queued_commands.run_due(resources.context)
 
 
 async def make_scheduled(resources: Resources) -> str:

@@ -98,8 +98,8 @@ def test_the_rule_notices_what_is_not_declared() -> None:
     assert handlers(module) == {refund_invoice, write_off}
     with pytest.raises(AttributeError):
         registry.declared(module)
-    assert Command(refund_invoice).name == "refund_invoice"  # type: ignore[arg-type]
-    assert StaffCommand(write_off, "invoice.write_off").action == "invoice.write_off"
+    assert Command(refund_invoice, writes=(), away="refuse").name == "refund_invoice"  # type: ignore[arg-type]
+    assert StaffCommand(write_off, "invoice.write_off", writes=(), away="refuse").action == "invoice.write_off"
 
 
 STABLE_NAMES = {

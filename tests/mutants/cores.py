@@ -52,6 +52,7 @@ CORES: dict[str, Core] = {
         ),
     ),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
+    "recovery": Core(("app/recovery.py",), ("tests/test_recovery.py",)),
     "cursors": Core(
         ("app/http/answering/signed_tokens.py", "app/keyring.py"),
         ("tests/http/answering/test_signed_tokens.py", "tests/test_keyring.py"),

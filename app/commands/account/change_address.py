@@ -14,6 +14,7 @@ from app.commands.execution import postal_addresses
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.pending_write import write_of
 from app.commands.identity.enrolment.sign_up import SignUpAddress
+from app.ingest.inbox.pending import Pending
 from app.postal import Address
 from app.readmodels.ordering.account_standing import complete, standing_of
 from app.readmodels.profiles import profile_of
@@ -36,9 +37,14 @@ async def change_address(ctx: Context, actor: Actor, request: ChangeAddress) -> 
     """
     address = postal_addresses.checked(Address(**asdict(request.address)))
     await _keep_checked_address(ctx, actor)
-    recheck = ("whmcs", "client", actor.whmcs_client_id)
-    write = write_of(actor, COMMAND.name, "profiles", asdict(address), recheck=recheck)
+    write = _write(actor, request)
     return await edit(ctx, actor, asdict(address), lambda profile: request.expected in (None, profile.address), write)
+
+
+def _write(actor: Actor, request: ChangeAddress) -> Pending:
+    address = postal_addresses.checked(Address(**asdict(request.address)))
+    recheck = ("whmcs", "client", actor.whmcs_client_id)
+    return write_of(actor, COMMAND.name, "profiles", asdict(address), recheck=recheck)
 
 
 async def _keep_checked_address(ctx: Context, actor: Actor) -> None:
@@ -51,4 +57,4 @@ async def _keep_checked_address(ctx: Context, actor: Actor) -> None:
         await checked_address.record(ctx.inbox, ctx.salesforce, actor.salesforce_account_id, held)
 
 
-COMMAND = Command(change_address)
+COMMAND = Command(change_address, writes=("whmcs", "salesforce"), away="queue", queued_write=_write)

@@ -15,6 +15,7 @@ from app.commands.account.edit_client import edit
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.pending_write import write_of
 from app.errors import InvalidRequest
+from app.ingest.inbox.pending import Pending
 from app.inputs.numbers import Phone
 from app.inputs.text import Line
 from app.readmodels.profiles import Profile
@@ -52,13 +53,19 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
         InvalidRequest: no field is given.
         Outdated: `precondition_failed`.
     """
-    given = {name: value for name, value in asdict(request.change).items() if value is not UNSET}
-    if not given:
+    if not (given := _given(request)):
         raise InvalidRequest("Name at least one field to change.")
     fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
+    return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile), _write(actor, request))
+
+
+def _given(request: ChangeProfile) -> dict[str, str]:
+    return {name: value for name, value in asdict(request.change).items() if value is not UNSET}
+
+
+def _write(actor: Actor, request: ChangeProfile) -> Pending:
     recheck = ("whmcs", "client", actor.whmcs_client_id)
-    write = write_of(actor, COMMAND.name, "profiles", given, recheck=recheck)
-    return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile), write)
+    return write_of(actor, COMMAND.name, "profiles", _given(request), recheck=recheck)
 
 
-COMMAND = Command(change_profile)
+COMMAND = Command(change_profile, writes=("whmcs",), away="queue", queued_write=_write)

@@ -5,13 +5,14 @@ Reads and writes: WHMCS client. Writes: ingest.inbox.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
 from app.clock import now
 from app.commands.execution import pending_write
 from app.commands.execution.context import Actor, Context, Done
-from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected
+from app.errors import Conflict, Outdated, RuleViolated, UpstreamNotFound, UpstreamRejected, UpstreamUnavailable
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records
@@ -46,7 +47,8 @@ async def edit(
             if mine:
                 return await _edit(ctx, actor, fields, is_expected, write)
         if asyncio.get_running_loop().time() > deadline:
-            raise Conflict("Another change of yours is being saved. Please try again.", code="edit_in_progress")
+            sentence = "Another change of yours is being saved. Please try again."
+            raise Conflict(sentence, code="edit_in_progress", retry_after_seconds=2)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -59,6 +61,9 @@ async def _edit(
 ) -> Done:
     read_at = now()
     present = await ctx.whmcs.client(actor.whmcs_client_id)
+    if actor.repeated and all(present.data.get(name) == value for name, value in fields.items()):
+        held = [records.change(present, origin="command", read_at=read_at)]
+        return Done(profile_of(present.data), await ctx.inbox.submit(held, pending=[write] if write else []))
     if not is_expected(profile_of(present.data)):
         await ctx.inbox.submit([records.change(present, origin="command", read_at=read_at)])
         raise Outdated
@@ -73,8 +78,14 @@ async def _edit(
         sentence = "The billing system refused these details. Please correct them, or contact support."
         raise RuleViolated(sentence, code="details_refused") from error
     read_at = now()
-    changed = await ctx.whmcs.client(actor.whmcs_client_id)
-    written = [records.change(changed, origin="command", read_at=read_at)]
-    submission = await ctx.inbox.submit(written, pending=[write] if write else [])
-    await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, f"edit:{read_at.timestamp()}")])
-    return Done(profile_of(changed.data), submission)
+    reason = f"edit:{read_at.timestamp()}"
+    data: Mapping[str, Any] = {**present.data, **fields}
+    try:
+        changed = await ctx.whmcs.client(actor.whmcs_client_id)
+        data, written = changed.data, records.change(changed, origin="command", read_at=read_at)
+    except UpstreamUnavailable as error:  # it was changed all the same; a worker reads it
+        log.warning("edited_client_not_read_back", whmcs_client_id=actor.whmcs_client_id, error=str(error))
+        written = whmcs_hint("client", actor.whmcs_client_id, reason)
+    submission = await ctx.inbox.submit([written], pending=[write] if write else [])
+    await ctx.inbox.submit([whmcs_hint("client_services", actor.whmcs_client_id, reason)])
+    return Done(profile_of(data), submission)

@@ -77,6 +77,6 @@ async def _mark(ctx: Context, account_id: UUID, notification_id: str | None, up_
     return int(row["found"])
 
 
-READ_NOTIFICATION = Command(read_notification)
-READ_NOTIFICATIONS = Command(read_notifications)
+READ_NOTIFICATION = Command(read_notification, writes=(), away="refuse")
+READ_NOTIFICATIONS = Command(read_notifications, writes=(), away="refuse")
 COMMANDS = (READ_NOTIFICATION, READ_NOTIFICATIONS)

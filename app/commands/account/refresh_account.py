@@ -137,4 +137,4 @@ def _upstream(area: Area) -> Upstream:
     return "salesforce" if OF_SALESFORCE in READS[area] else "whmcs"
 
 
-COMMAND = Command(refresh_account, changes=False, awaited=False)
+COMMAND = Command(refresh_account, writes=(), away="refuse", changes=False, awaited=False)

@@ -89,4 +89,4 @@ async def _addresses(ctx: Context, actor: Actor, request: RequestEligibility) ->
     return on_file, on_file
 
 
-COMMAND = Command(request_eligibility)
+COMMAND = Command(request_eligibility, writes=("salesforce",), away="refuse")

@@ -82,4 +82,4 @@ async def state_of(connection: Db, account_id: UUID, user_id: UUID | None) -> Ex
     return found
 
 
-COMMAND = Command(request_export)
+COMMAND = Command(request_export, writes=(), away="refuse")

@@ -112,4 +112,4 @@ async def one(ctx: Context, attempt_id: int) -> Attempt:
     return found
 
 
-COMMAND = StaffCommand(look_at_capture, "capture.look")
+COMMAND = StaffCommand(look_at_capture, "capture.look", writes=(), away="refuse")

@@ -135,6 +135,6 @@ async def _audit(ctx: Context, operator: Operator, action: str, target: str, **d
 
 
 COMMANDS = (
-    StaffCommand(retry_capture, "capture.retry"),
-    StaffCommand(state_capture, "capture.state"),
+    StaffCommand(retry_capture, "capture.retry", writes=("whmcs",), away="refuse"),
+    StaffCommand(state_capture, "capture.state", writes=("whmcs",), away="refuse"),
 )

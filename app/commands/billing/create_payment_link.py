@@ -86,7 +86,11 @@ async def create_invoice_pdf_link(ctx: Context, actor: Actor, request: PayInvoic
     return Done(link, target=request.invoice_id)
 
 
-CREATE_PAYMENT_LINK = Command(create_payment_link, replayable=False)
-CREATE_PAYMENTS_LINK = Command(create_payments_link, replayable=False)
-CREATE_INVOICE_PDF_LINK = Command(create_invoice_pdf_link, replayable=False)
+CREATE_PAYMENT_LINK = Command(
+    create_payment_link, writes=(), away="refuse", needs="invoice", reads=("whmcs",), replayable=False
+)
+CREATE_PAYMENTS_LINK = Command(
+    create_payments_link, writes=(), away="refuse", needs="invoice", reads=("whmcs",), replayable=False
+)
+CREATE_INVOICE_PDF_LINK = Command(create_invoice_pdf_link, writes=(), away="refuse", reads=("whmcs",), replayable=False)
 COMMANDS = (CREATE_PAYMENT_LINK, CREATE_PAYMENTS_LINK, CREATE_INVOICE_PDF_LINK)

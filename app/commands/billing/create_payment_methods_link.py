@@ -24,4 +24,4 @@ async def create_payment_methods_link(ctx: Context, actor: Actor, request: Manag
     return Done(await billing_link(ctx, actor, PAYMENT_METHODS_PATH, request.return_url if request else None))
 
 
-COMMAND = Command(create_payment_methods_link, replayable=False)
+COMMAND = Command(create_payment_methods_link, writes=(), away="refuse", reads=("whmcs",), replayable=False)

@@ -102,6 +102,8 @@ def _not_found() -> NotFound:
     return NotFound("There is no such payment method.", code="payment_method_not_found")
 
 
-SET_DEFAULT_PAYMENT_METHOD = Command(set_default_payment_method)
-REMOVE_PAYMENT_METHOD = Command(remove_payment_method)
+SET_DEFAULT_PAYMENT_METHOD = Command(
+    set_default_payment_method, writes=("whmcs",), away="refuse", needs="payment_method"
+)
+REMOVE_PAYMENT_METHOD = Command(remove_payment_method, writes=("whmcs",), away="refuse", needs="payment_method")
 COMMANDS = (SET_DEFAULT_PAYMENT_METHOD, REMOVE_PAYMENT_METHOD)

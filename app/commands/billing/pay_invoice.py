@@ -23,4 +23,4 @@ async def pay_invoice(ctx: Context, actor: Actor, request: PayInvoice) -> Done:
     return await charge_invoice(ctx, actor, request.invoice_id, "customer")
 
 
-COMMAND = Command(pay_invoice, idempotency_key="required")
+COMMAND = Command(pay_invoice, writes=("whmcs",), away="refuse", needs="invoice", idempotency_key="required")

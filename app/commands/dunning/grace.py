@@ -159,4 +159,7 @@ async def _count(
         await journal.store(ctx.pool, row, to, at, told)
 
 
-COMMANDS = (StaffCommand(permit, "suspension.permit"), StaffCommand(permit_today, "suspension.permit"))
+COMMANDS = (
+    StaffCommand(permit, "suspension.permit", writes=(), away="refuse"),
+    StaffCommand(permit_today, "suspension.permit", writes=(), away="refuse"),
+)

@@ -11,6 +11,7 @@ from app.cache.redis_breaker import GuardedRedis
 from app.commands.execution.locks import Locks
 from app.errors import NotAllowed
 from app.ingest.inbox.inbox import Inbox
+from app.ingest.inbox.pending import Pending
 from app.integrations.freebit.client import FreebitClient
 from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whm.client import WhmClient
@@ -37,6 +38,7 @@ class Actor(Struct, frozen=True, kw_only=True):
 
     `mfa`: a second factor was proven in this session. `command_key` makes a command repeatable upstream: it is the same
     for every repetition of one request. `command_id` is the command's id in the ledger, if it is kept there.
+    `repeated`: an earlier run of the same command may have taken effect, so it looks before it writes.
     """
 
     role: str = "anonymous"
@@ -50,6 +52,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     address: str = ""
     command_key: str = ""
     command_id: UUID | None = None
+    repeated: bool = False
 
     def account_id_or_refuse(self) -> UUID:
         """Return the account of the session.
@@ -79,6 +82,12 @@ class Done(Struct, frozen=True):
     account_id: UUID | None = None
 
 
+Upstream = Literal["salesforce", "whmcs", "freebit", "whm"]
+Away = Literal["refuse", "queue"]
+"""What happens to a command while an upstream that it needs is away."""
+Need = Literal["nothing", "order", "invoice", "service", "payment_method"]
+"""What an account must have for a command to make sense: it may order, has an open invoice, an active service, or a
+payment method on file."""
 Handler = Callable[[Context, Actor, Any], Awaitable[Done]]
 
 
@@ -86,6 +95,12 @@ class Command(Struct, frozen=True):
     """A command of a customer or visitor, declared in the module of its handler.
 
     Attributes:
+        writes: the upstreams that it writes to.
+        away: what happens while one of its upstreams is away: refused, or kept and run when it is back. Never `queue`
+            for what moves money.
+        reads: upstreams that it reads live and cannot do without.
+        needs: what the account must have, for its capabilities; the handler decides by itself.
+        queued_write: of a command that is queued, the write that is shown until then.
         idempotency_key: whether the caller must send one, or may.
         replayable: whether the first answer may be kept and given again; false when it holds a secret.
         changes: whether it changes anything, and is therefore recorded in the audit log.
@@ -97,11 +112,32 @@ class Command(Struct, frozen=True):
     """
 
     handle: Handler
+    writes: tuple[Upstream, ...]
+    away: Away
+    reads: tuple[Upstream, ...] = ()
+    needs: Need = "nothing"
+    queued_write: Callable[[Actor, Any], Pending] | None = None
     idempotency_key: Literal["required", "accepted"] = "accepted"
     replayable: bool = True
     changes: bool = True
     audits_itself: bool = False
     awaited: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse declarations that contradict themselves.
+
+        Raises:
+            ValueError: names the contradiction.
+        """
+        if (self.away == "queue") != (self.queued_write is not None):
+            raise ValueError(f"{self.name}: what is queued, and nothing else, declares the write that is shown.")
+        if self.away == "queue" and not (self.tracked and self.writes):
+            raise ValueError(f"{self.name}: only a tracked command that writes to an upstream can be queued.")
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The upstreams that it needs."""
+        return tuple(dict.fromkeys((*self.writes, *self.reads)))
 
     @property
     def tracked(self) -> bool:
@@ -120,7 +156,11 @@ class StaffCommand(Struct, frozen=True):
 
     Attributes:
         action: the name in the audit log.
+        writes: the upstreams that it writes to.
+        away: what happens while one of them is away. Staff are told at once, so it is refused.
     """
 
     handle: Callable[..., Awaitable[Any]]
     action: str
+    writes: tuple[Upstream, ...]
+    away: Literal["refuse"]

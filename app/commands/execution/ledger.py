@@ -52,7 +52,7 @@ WHERE id = $1 AND locked_until = $5 RETURNING account_id
 _FAIL = """
 UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $3, error = $4, steps = steps || $5,
     retry_at = now() + $6 * interval '1 second'
-WHERE id = $1 AND state = 'running' AND locked_until = $2 RETURNING account_id
+WHERE id = $1 AND state IN ('running', 'queued') AND locked_until = $2 RETURNING account_id
 """
 _GIVE_UP = """
 UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3
@@ -232,6 +232,7 @@ async def forget(pool: asyncpg.Pool, running: Running) -> None:
 async def forget_old(pool: asyncpg.Pool) -> None:
     """Delete answers that are older than they are promised to be kept."""
     await pool.execute(
-        "DELETE FROM portal.commands WHERE created_at < now() - $1 * interval '1 hour' AND locked_until < now()",
+        "DELETE FROM portal.commands WHERE greatest(created_at, finished_at) < now() - $1 * interval '1 hour' "
+        "AND state <> 'queued' AND locked_until < now()",
         KEPT_HOURS,
     )

@@ -26,7 +26,7 @@ FROM portal.commands c LEFT JOIN LATERAL (
     SELECT outcome, version FROM ingest.notices
     WHERE account_id = c.account_id AND slice = 'commands' AND item_id = c.id::text 
       AND created_at >= c.locked_until - interval '{LOCK_SECONDS} seconds'
-    ORDER BY version DESC LIMIT 1) AS n ON c.state <> 'running'
+    ORDER BY version DESC LIMIT 1) AS n ON c.state NOT IN ('running', 'queued')
 WHERE c.scope = $1 AND (c.id::text = $2 OR c.idempotency_key = $2) LIMIT 1
 """
 
@@ -36,7 +36,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
     command_id: UUID
     name: str
-    state: Literal["running", "done", "failed"]
+    state: Literal["running", "queued", "done", "failed"]
     status: int | None
     submission: int | None
     started_at: datetime

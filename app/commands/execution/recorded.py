@@ -1,13 +1,15 @@
 """A run of a command under its ledger row: its upstream calls, its answer or why it failed."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from uuid import UUID
 
 from msgspec import Struct
 
-from app.commands.execution import ledger
+from app.commands.execution import ledger, queue
 from app.commands.execution.context import Command, Context
 from app.commands.execution.ledger import Effect, RunEnd, RunFailure, Running
+from app.commands.execution.queue import MustWait
 from app.errors import (
     Conflict,
     InvalidRequest,
@@ -50,6 +52,7 @@ class KeptAnswer(Struct, frozen=True):
         account_version: the version of the account that the body includes.
         outcome: how the command ended, if no change has to show that.
         etag: the validator of the body, if a read now would have the same one. It is not kept for replays.
+        status: in place of the route's own.
     """
 
     body: bytes
@@ -58,6 +61,7 @@ class KeptAnswer(Struct, frozen=True):
     account_version: int | None = None
     outcome: Outcome | None = None
     etag: str = ""
+    status: int | None = None
 
 
 async def recorded(
@@ -67,7 +71,11 @@ async def recorded(
     of an error."""
     with call_log.logged() as steps:
         try:
-            answer = await work
+            try:
+                answer = await work
+            except MustWait as waiting:
+                body = await queue.accept(ctx, command, running, waiting, steps)
+                return KeptAnswer(body, None, waiting.actor.account_id, status=HTTPStatus.ACCEPTED)
         except BaseException as error:
             # Also when the outcome is unknown: a retry is wanted then, and the command looks first, by its own key.
             await ledger.fail(ctx.pool, running, failure_of(error, told), steps=steps, tracked=command.tracked)
@@ -99,5 +107,5 @@ def failure_of(error: BaseException, told: Told) -> RunFailure:
         code=said.code,
         sentence=said.detail,
         effect=effect,
-        retry_after_seconds=said.retry_after_seconds,
+        retry_after_seconds=said.told_seconds,
     )

@@ -131,7 +131,7 @@ async def _report_cancellation(ctx: Context, order_id: str, reason: str) -> None
 
 
 COMMANDS = (
-    StaffCommand(retry, "fulfilment.retry"),
-    StaffCommand(skip, "fulfilment.skip"),
-    StaffCommand(cancel, "fulfilment.cancel"),
+    StaffCommand(retry, "fulfilment.retry", writes=("salesforce", "whmcs", "freebit", "whm"), away="refuse"),
+    StaffCommand(skip, "fulfilment.skip", writes=("salesforce", "whmcs", "freebit", "whm"), away="refuse"),
+    StaffCommand(cancel, "fulfilment.cancel", writes=("salesforce", "whmcs", "freebit", "whm"), away="refuse"),
 )

@@ -82,4 +82,4 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> Verifie
     return VerifiedUser(**{name: row[name] for name in VerifiedUser.__struct_fields__})
 
 
-COMMAND = Command(change_password, replayable=False)
+COMMAND = Command(change_password, writes=(), away="refuse", replayable=False)

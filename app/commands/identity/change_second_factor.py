@@ -112,7 +112,7 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
     return Done((opened, {}))
 
 
-ENROL_SECOND_FACTOR = Command(enrol_second_factor, replayable=False)
-CONFIRM_SECOND_FACTOR = Command(confirm_second_factor, replayable=False)
-DISABLE_SECOND_FACTOR = Command(disable_second_factor, replayable=False)
+ENROL_SECOND_FACTOR = Command(enrol_second_factor, writes=(), away="refuse", replayable=False)
+CONFIRM_SECOND_FACTOR = Command(confirm_second_factor, writes=(), away="refuse", replayable=False)
+DISABLE_SECOND_FACTOR = Command(disable_second_factor, writes=(), away="refuse", replayable=False)
 COMMANDS = (ENROL_SECOND_FACTOR, CONFIRM_SECOND_FACTOR, DISABLE_SECOND_FACTOR)

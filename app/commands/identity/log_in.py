@@ -133,6 +133,6 @@ async def log_out(ctx: Context, actor: Actor, request: None = None) -> Done:
     return Done(None)
 
 
-LOG_IN = Command(log_in, replayable=False, audits_itself=True)
-LOG_OUT = Command(log_out, replayable=False, audits_itself=True)
+LOG_IN = Command(log_in, writes=(), away="refuse", replayable=False, audits_itself=True)
+LOG_OUT = Command(log_out, writes=(), away="refuse", replayable=False, audits_itself=True)
 COMMANDS = (LOG_IN, LOG_OUT)

@@ -26,4 +26,4 @@ async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode)
     return Done(None)
 
 
-COMMAND = Command(mail_sign_in_code, replayable=False)
+COMMAND = Command(mail_sign_in_code, writes=(), away="refuse", replayable=False)

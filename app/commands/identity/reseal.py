@@ -72,4 +72,4 @@ async def _value(pool: asyncpg.Pool, keyring: Keyring, kind: Sealed, row: Any, r
     result.resealed += 1
 
 
-COMMAND = StaffCommand(reseal, "secret.reseal")
+COMMAND = StaffCommand(reseal, "secret.reseal", writes=(), away="refuse")

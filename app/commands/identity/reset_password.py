@@ -81,6 +81,6 @@ def _invalid() -> InvalidRequest:
     )
 
 
-FORGOT_PASSWORD = Command(forgot_password, replayable=False)
-RESET_PASSWORD = Command(reset_password, replayable=False)
+FORGOT_PASSWORD = Command(forgot_password, writes=(), away="refuse", replayable=False)
+RESET_PASSWORD = Command(reset_password, writes=(), away="refuse", replayable=False)
 COMMANDS = (FORGOT_PASSWORD, RESET_PASSWORD)

@@ -123,7 +123,7 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
 
 
 COMMANDS = (
-    StaffCommand(add, "staff.add"),
-    StaffCommand(remove, "staff.remove"),
-    StaffCommand(forget_second_factor, "second_factor.forget"),
+    StaffCommand(add, "staff.add", writes=(), away="refuse"),
+    StaffCommand(remove, "staff.remove", writes=(), away="refuse"),
+    StaffCommand(forget_second_factor, "second_factor.forget", writes=(), away="refuse"),
 )

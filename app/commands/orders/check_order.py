@@ -113,4 +113,4 @@ def totals(products: Iterable[OrderableProduct], currency: str, tax: Tax = UNKNO
     )
 
 
-COMMAND = Command(check_order, replayable=False, changes=False)
+COMMAND = Command(check_order, writes=(), away="refuse", needs="order", replayable=False, changes=False)

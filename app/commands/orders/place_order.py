@@ -205,4 +205,4 @@ async def _read_back(ctx: Context, actor: Actor, order_id: str, pending: Pending
     return await ctx.inbox.submit(changes, pending=[pending])
 
 
-COMMAND = Command(place_order, idempotency_key="required")
+COMMAND = Command(place_order, writes=("salesforce",), away="refuse", needs="order", idempotency_key="required")

@@ -50,4 +50,4 @@ async def provided_service(ctx: Context, subscription_id: str) -> ProvidedServic
     return found
 
 
-COMMANDS = (StaffCommand(repair, "provider.repair"),)
+COMMANDS = (StaffCommand(repair, "provider.repair", writes=(), away="refuse"),)

@@ -39,4 +39,4 @@ async def cancel_scheduled_change(ctx: Context, actor: Actor, request: CancelSch
     return Done(None, submission, target=request.subscription_id)
 
 
-COMMAND = Command(cancel_scheduled_change)
+COMMAND = Command(cancel_scheduled_change, writes=(), away="refuse", needs="service")

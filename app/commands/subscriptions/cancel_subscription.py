@@ -21,7 +21,8 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.pending_write import write_of
 from app.commands.subscriptions.service import Service, find_own, refuse_unless
 from app.commands.subscriptions.service_lock import lock_own_service
-from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, Violation
+from app.errors import Conflict, OutcomeUnknown, RuleViolated, UpstreamRejected, UpstreamUnavailable, Violation
+from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.inputs.text import LinesOrNothing
 from app.integrations.whmcs import cancellations, records
@@ -65,14 +66,7 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
             sentence = "This service is not billed by period. Please cancel it now instead."
             problem = Violation("when", "no_billing_period", sentence)
             raise RuleViolated(sentence, code="no_billing_period", errors=[problem])
-        write = write_of(
-            actor,
-            COMMAND.name,
-            "subscriptions",
-            {"cancellation": {"when": when}},
-            item_id=service.subscription_id,
-            recheck=("whmcs", "cancel_requests", "all"),
-        )
+        write = _write(actor, request)
         await pending_write.begin(ctx, write)
         await _request_cancellation(ctx, actor, service, request.cancel)
         asked_at = now()
@@ -83,6 +77,17 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
     ends_on = service.next_due_on if when == "end_of_period" else None
     found = Cancellation(when=when, requested_on=datetime.fromisoformat(local).date(), ends_on=ends_on)
     return Done(found, submission, target=service.subscription_id)
+
+
+def _write(actor: Actor, request: CancelSubscription) -> Pending:
+    return write_of(
+        actor,
+        COMMAND.name,
+        "subscriptions",
+        {"cancellation": {"when": request.cancel.when}},
+        item_id=request.subscription_id,
+        recheck=("whmcs", "cancel_requests", "all"),
+    )
 
 
 async def _request_cancellation(ctx: Context, actor: Actor, service: Service, cancel: Cancel) -> None:
@@ -96,11 +101,14 @@ async def _request_cancellation(ctx: Context, actor: Actor, service: Service, ca
             raise
         if not await _is_own_request(ctx, service, tag):
             raise await _already_requested(ctx, service) from error
-    except OutcomeUnknown:
+    except OutcomeUnknown as unknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
-            if await _is_own_request(ctx, service, tag):
-                return
+            try:
+                if await _is_own_request(ctx, service, tag):
+                    return
+            except UpstreamUnavailable:  # it may have been requested all the same
+                raise unknown from None
         raise
 
 
@@ -116,4 +124,4 @@ async def _already_requested(ctx: Context, service: Service) -> Conflict:
     )
 
 
-COMMAND = Command(cancel_subscription)
+COMMAND = Command(cancel_subscription, writes=("whmcs",), away="queue", needs="service", queued_write=_write)

@@ -153,4 +153,4 @@ def _result(change: PlanChange) -> PlanChanged:
     )
 
 
-COMMAND = Command(change_plan, idempotency_key="required")
+COMMAND = Command(change_plan, writes=("whmcs",), away="refuse", needs="service", idempotency_key="required")

@@ -41,4 +41,6 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
     return Done(Link(session.url, max(left_seconds, 0)), target=request.subscription_id)
 
 
-COMMAND = Command(create_control_panel_link, replayable=False)
+COMMAND = Command(
+    create_control_panel_link, writes=(), away="refuse", needs="service", reads=("whm",), replayable=False
+)

@@ -88,4 +88,6 @@ async def preview_plan_change(ctx: Context, actor: Actor, request: PreviewPlanCh
     )
 
 
-COMMAND = Command(preview_plan_change, replayable=False, changes=False)
+COMMAND = Command(
+    preview_plan_change, writes=(), away="refuse", needs="service", reads=("whmcs",), replayable=False, changes=False
+)

@@ -119,8 +119,8 @@ async def _end_line(ctx: Context, service: Service) -> None:
 
 
 COMMANDS = (
-    StaffCommand(terminate, "service.terminate"),
-    StaffCommand(sync_plan, "service.sync_plan"),
-    StaffCommand(reissue, "service.reissue"),
-    StaffCommand(retry, "plan_change.retry"),
+    StaffCommand(terminate, "service.terminate", writes=("freebit", "whm", "whmcs"), away="refuse"),
+    StaffCommand(sync_plan, "service.sync_plan", writes=("freebit", "whm", "whmcs"), away="refuse"),
+    StaffCommand(reissue, "service.reissue", writes=("freebit", "whm", "whmcs"), away="refuse"),
+    StaffCommand(retry, "plan_change.retry", writes=("freebit", "whm", "whmcs"), away="refuse"),
 )

@@ -61,6 +61,6 @@ async def _is_not_suspended(ctx: Context, service: Service) -> bool:
 
 
 COMMANDS = (
-    StaffCommand(suspend, "service.suspend"),
-    StaffCommand(unsuspend, "service.unsuspend"),
+    StaffCommand(suspend, "service.suspend", writes=("whm", "whmcs"), away="refuse"),
+    StaffCommand(unsuspend, "service.unsuspend", writes=("whm", "whmcs"), away="refuse"),
 )

@@ -155,4 +155,6 @@ async def _keep(ctx: Context, key: str, usage: Usage) -> None:
         await ctx.redis.set(key, msgspec.json.encode(usage), ex=KEPT_SECONDS)
 
 
-COMMAND = Command(read_usage, replayable=False, changes=False)
+COMMAND = Command(
+    read_usage, writes=(), away="refuse", needs="service", reads=("freebit", "whm"), replayable=False, changes=False
+)

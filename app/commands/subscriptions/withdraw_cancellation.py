@@ -49,4 +49,4 @@ async def withdraw_cancellation(ctx: Context, actor: Actor, request: WithdrawCan
     raise error
 
 
-COMMAND = Command(withdraw_cancellation, changes=False)
+COMMAND = Command(withdraw_cancellation, writes=(), away="refuse", changes=False)

@@ -134,4 +134,4 @@ async def _attach(cases: SalesforceCases, case_id: str, name: str, content: byte
         log.info("attachment_found_after_unknown_outcome", case_id=case_id)
 
 
-COMMAND = Command(attach_to_case)
+COMMAND = Command(attach_to_case, writes=("salesforce",), away="refuse")

@@ -9,7 +9,7 @@ Writes: Salesforce CaseComment.
 from typing import Annotated, Any
 
 import structlog
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from app.clock import now
 from app.commands.execution import pending_write, refusals
@@ -17,6 +17,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.pending_write import write_of
 from app.commands.execution.postal_addresses import TOO_LONG
 from app.errors import Conflict, NotFound, OutcomeUnknown, RuleViolated, UpstreamUnavailable, Violation
+from app.ingest.inbox.pending import Pending
 from app.inputs.text import Lines
 from app.intake import parse
 from app.intake.words import same_lines
@@ -57,14 +58,12 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
         if not mine:
             raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
-        if not _is_last(case, body, cases.portal_user):
+        if not _is_there(case, body, cases.portal_user, anywhere=actor.repeated):
             if case["IsClosed"]:
                 raise Conflict(
                     "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
                 )
-            history = ("salesforce", "account_history", actor.salesforce_account_id)
-            write = write_of(actor, COMMAND.name, "cases", {"body": body}, item_id=case["Id"], recheck=history)
-            await pending_write.begin(ctx, write)
+            await pending_write.begin(ctx, structs.replace(_write(actor, request), item_id=case["Id"]))
             await _add_comment(cases, actor, case["Id"], body)
     return Done({"case_id": case["Id"]}, outcome="shown", target=case["Id"])
 
@@ -96,18 +95,28 @@ async def _add_comment(cases: SalesforceCases, actor: Actor, case_id: str, body:
             case = await own_case(cases, actor, case_id)
         except UpstreamUnavailable:
             raise unknown from None
-        if not _is_last(case, body, cases.portal_user):
+        if not _is_there(case, body, cases.portal_user):
             raise
         log.info("comment_found_after_unknown_outcome", case_id=case_id)
 
 
-def _is_last(case: dict[str, Any], body: str, portal_user: str) -> bool:
-    for last in case["CaseComments"][:1]:
-        ours = (last.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
-        at = parse.instant(last["CreatedDate"])
-        fresh = at is not None and now() - at < SAME_WITHIN
-        return bool(ours and fresh and same_lines(last["CommentBody"] or "") == body)
-    return False
+def _write(actor: Actor, request: CommentOn) -> Pending:
+    history = ("salesforce", "account_history", actor.salesforce_account_id)
+    value = {"body": same_lines(request.comment.body)}
+    return write_of(actor, COMMAND.name, "cases", value, item_id=request.case_id, recheck=history)
 
 
-COMMAND = Command(comment_on_case)
+def _is_there(case: dict[str, Any], body: str, portal_user: str, *, anywhere: bool = False) -> bool:
+    """Tell if the case's last comment is this one, or `anywhere` one of them: of an earlier run of the command, a reply
+    may have followed."""
+    return any(_is_same(each, body, portal_user) for each in case["CaseComments"][: None if anywhere else 1])
+
+
+def _is_same(comment: dict[str, Any], body: str, portal_user: str) -> bool:
+    ours = (comment.get("CreatedBy") or {}).get("Username", "").casefold() == portal_user.casefold()
+    at = parse.instant(comment["CreatedDate"])
+    fresh = at is not None and now() - at < SAME_WITHIN
+    return bool(ours and fresh and same_lines(comment["CommentBody"] or "") == body)
+
+
+COMMAND = Command(comment_on_case, writes=("salesforce",), away="queue", queued_write=_write)

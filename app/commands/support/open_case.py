@@ -136,4 +136,4 @@ async def read_back(ctx: Context, actor: Actor, case_id: str, write: Pending) ->
     return await ctx.inbox.submit([records.change("Case", case, origin="command", read_at=read_at)], pending=[write])
 
 
-COMMAND = Command(open_case)
+COMMAND = Command(open_case, writes=("salesforce",), away="refuse")

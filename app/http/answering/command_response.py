@@ -11,9 +11,10 @@ from msgspec import structs
 from app.commands.execution import ledger
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.execution.execute import audited
+from app.commands.execution.queue import QueuedCommand, run_or_wait
 from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
-from app.http.answering.handler_types import AnyRequest, context_of
+from app.http.answering.handler_types import AnyRequest, answers, context_of
 from app.http.answering.problems import COMMAND_ID, as_told
 from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
@@ -25,6 +26,10 @@ LONGEST_KEY = 200
 
 Render = Callable[[Done], Awaitable[bytes | Answer]]
 """Renders what a command did. The answer of a query has the validator that a read would have now."""
+
+QUEUED = answers(QueuedCommand, "Kept while a system is away, and carried out when it is back.", status=202)
+"""The second answer of a command that can wait."""
+
 Prepare = Callable[[], Awaitable[Any]]
 
 
@@ -48,7 +53,8 @@ async def run_command(
     key = _key(request, command)
 
     async def work(by: Actor) -> KeptAnswer:
-        return await _run(context, command, by, await prepare() if prepare else body, render)
+        wanted = await prepare() if prepare else body
+        return await run_or_wait(context, command, by, wanted, lambda: _run(context, command, by, wanted, render))
 
     if not key and not (command.tracked and actor.account_id):
         return _response(context, status, await work(actor))
@@ -59,10 +65,11 @@ async def run_command(
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
         first = KeptAnswer(begun.body, begun.submission, actor.account_id, begun.account_version)
         return _response(context, begun.status, first, headers)
-    command_key = f"{scope_of(actor)}:{key}" if key else ""
+    own = key or (f"unkeyed:{begun.id}" if command.away == "queue" else "")
+    command_key = f"{scope_of(actor)}:{own}" if own else ""
     actor = msgspec.structs.replace(actor, command_key=command_key, command_id=begun.id)
     answer = await recorded(context, command, begun, status, work(actor), as_told)
-    return _response(context, status, answer, {"Command-Id": str(begun.id)})
+    return _response(context, answer.status or status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:

@@ -227,15 +227,15 @@ def rendered(error: PortalError, request_id: str, command_id: str | None = None)
         request_id=request_id,
         command_id=command_id,
         errors=[_pointed(each) for each in error.errors],
-        retry_after=error.retry_after_seconds,
+        retry_after=error.told_seconds,
         password_feedback=error.feedback,
         case=error.case,
     )
     headers = {"Cache-Control": "no-store"}
     if command_id:
         headers["Command-Id"] = command_id
-    if error.retry_after_seconds:
-        headers["Retry-After"] = str(error.retry_after_seconds)
+    if error.told_seconds:
+        headers["Retry-After"] = str(error.told_seconds)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
@@ -261,7 +261,7 @@ def as_told(error: PortalError) -> PortalError:
     """Map every kind of outage of an upstream to one error, which names what the upstream does for customers."""
     away = isinstance(error, errors.UpstreamUnavailable | errors.UpstreamAuthFailed | errors.UpstreamMalformed)
     if away and isinstance(error, errors.UpstreamError) and error.upstream in AWAY:
-        return AWAY[error.upstream](retry_after_seconds=error.retry_after_seconds)
+        return AWAY[error.upstream](retry_after_seconds=error.told_seconds)
     return error
 
 

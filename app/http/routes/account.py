@@ -21,7 +21,7 @@ from app.commands.account.request_eligibility import RequestEligibility
 from app.commands.execution.context import Done
 from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.errors import NotReady, Outdated
-from app.http.answering.command_response import run_command
+from app.http.answering.command_response import QUEUED, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.answering.preconditions import ANY, names
 from app.http.answering.query_response import joined
@@ -52,7 +52,7 @@ IfMatch = Annotated[
     operation_id="replaceAddress",
     summary="Change the billing address",
     tags=["Account"],
-    responses=answers(AddressAnswer, "The current address."),
+    responses=answers(AddressAnswer, "The current address.") | QUEUED,
 )
 async def put_address(
     request: AnyRequest,
@@ -84,7 +84,7 @@ async def put_address(
     operation_id="updateProfile",
     summary="Change the profile",
     tags=["Account"],
-    responses=answers(ProfileAnswer, "The current profile."),
+    responses=answers(ProfileAnswer, "The current profile.") | QUEUED,
 )
 async def patch_profile(
     request: AnyRequest,

@@ -14,7 +14,7 @@ from app.commands.support.comment_on_case import CommentOn, CommentOnCase
 from app.commands.support.open_case import COMMAND as OPEN_CASE
 from app.commands.support.open_case import OpenCase
 from app.errors import NotFound, UpstreamError
-from app.http.answering.command_response import Render, run_command
+from app.http.answering.command_response import QUEUED, Render, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, CaseReader, ListPaging, OwnAccount, ReadStore, answers
 from app.http.answering.paging import SearchParameter
 from app.http.answering.query_response import NEVER_STORED, respond
@@ -109,7 +109,7 @@ async def open_case(
     operation_id="commentOnCase",
     summary="Comment on a case",
     tags=["Support"],
-    responses=answers(CaseAnswer, "The case with the comment.", status=201),
+    responses=answers(CaseAnswer, "The case with the comment.", status=201) | QUEUED,
 )
 async def comment_on_case(
     request: AnyRequest,

@@ -34,6 +34,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     """The state of a command. A failed command may be sent again under the same key.
 
     Attributes:
+        state: `queued` while it waits for a system that is away; it is run without being sent again.
         status: the HTTP status of its answer.
         attempts: how often it was sent under this key and had to be run.
         steps: the calls of upstreams that were made for it, in order; those of a run are recorded when it ends.
@@ -46,7 +47,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
 
     command_id: UUID
     name: str
-    state: Literal["running", "done", "failed"]
+    state: Literal["running", "queued", "done", "failed"]
     status: int | None
     started_at: datetime
     finished_at: datetime | None

@@ -26,7 +26,7 @@ from app.commands.subscriptions.usage import ReadUsage, Usage
 from app.commands.subscriptions.withdraw_cancellation import COMMAND as WITHDRAW_CANCELLATION
 from app.commands.subscriptions.withdraw_cancellation import WithdrawCancellation
 from app.errors import NotFound
-from app.http.answering.command_response import Render, run_command, run_silently
+from app.http.answering.command_response import QUEUED, Render, run_command, run_silently
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
 from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
@@ -141,7 +141,7 @@ async def cancel_scheduled(
     operation_id="cancelSubscription",
     summary="Cancel a subscription",
     tags=["Subscriptions"],
-    responses=answers(SubscriptionAnswer, "The subscription with its cancellation."),
+    responses=answers(SubscriptionAnswer, "The subscription with its cancellation.") | QUEUED,
 )
 async def cancel(
     request: AnyRequest,

@@ -1,6 +1,7 @@
 """Writes of commands that no read model shows yet: recorded before the upstream is called, gone with the commit that
 shows them.
 
+    queued  ──► pending    the upstream is back
     pending ──► gone (shown, unchanged)
        ├──────► rejected   a rule or the upstream refused it
        └──────► given_up   the change could not be applied, or nobody knows whether the write took effect
@@ -12,6 +13,7 @@ Writes: read_model.pending; through `app.ingest.versions`, account versions and 
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +31,11 @@ _BEGIN = """
 INSERT INTO read_model.pending (account_id, slice, item_id, command_id, command, value, recheck)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+_QUEUE = """
+INSERT INTO read_model.pending (account_id, slice, item_id, command_id, command, value, recheck, created_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued')
+"""
+_IS_QUEUED = "SELECT true FROM read_model.pending WHERE command_id = $1 AND state = 'queued'"
 _ACCEPT = """
 INSERT INTO read_model.pending (account_id, slice, item_id, command_id, command, value, recheck, submission, summary,
                                 document)
@@ -50,8 +57,8 @@ UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp()
 WHERE submission = ANY($1::bigint[]) AND state = 'pending' RETURNING account_id, command_id
 """
 _GIVE_UP_COMMAND = """
-UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp()
-WHERE command_id = $1 AND state = 'pending' RETURNING account_id, command_id
+UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp(), reason_code = $2, reason = $3
+WHERE command_id = $1 AND state IN ('queued', 'pending') RETURNING account_id, command_id
 """
 _REJECT = """
 UPDATE read_model.pending SET state = 'rejected', reason_code = $2, reason = $3, submission = NULL,
@@ -98,7 +105,7 @@ async def begin(pool: asyncpg.Pool, write: Pending) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             "DELETE FROM read_model.pending WHERE command_id = $4 OR (account_id = $1 AND slice = $2 AND item_id = $3 "
-            "AND command = $5 AND state <> 'pending')",
+            "AND command = $5 AND state NOT IN ('queued', 'pending'))",
             write.account_id,
             write.slice,
             write.item_id,
@@ -106,6 +113,16 @@ async def begin(pool: asyncpg.Pool, write: Pending) -> None:
             write.command,
         )
         await connection.execute(_BEGIN, *_row(write))
+
+
+async def queue(connection: Db, write: Pending, since: datetime) -> None:
+    """Show the write as queued, in place of what an attempt at it has left. Every page of the account is told."""
+    if await connection.fetchval(_IS_QUEUED, write.command_id):
+        return
+    await withdraw(connection, write.command_id)
+    await connection.execute(_QUEUE, *_row(write), since)
+    versions = await account_versions.hold(connection, {write.account_id}, {write.account_id})
+    await notices.add(connection, {(write.account_id, notices.NOTHING, "")}, versions)
 
 
 async def pend(connection: Db, pending: Sequence[Pending], submission: int) -> None:
@@ -128,9 +145,9 @@ async def reject(connection: Db, command_id: UUID, code: str, reason: str) -> bo
     return bool(found)
 
 
-async def give_up_command(connection: Db, command_id: UUID) -> None:
-    """Mark the write of a command whose effect cannot be looked up."""
-    rows = await connection.fetch(_GIVE_UP_COMMAND, command_id)
+async def give_up_command(connection: Db, command_id: UUID, code: str | None = None, reason: str | None = None) -> None:
+    """Mark the write of a command whose effect cannot be looked up, or that was never sent for the reason given."""
+    rows = await connection.fetch(_GIVE_UP_COMMAND, command_id, code, reason)
     await _note(connection, {(row["account_id"], row["command_id"]): "given_up" for row in rows})
 
 

@@ -4,7 +4,7 @@ A process that opens or closes a breaker records that and notifies the others, w
 admitted call that is answered writes nothing. While Postgres is away or read-only every breaker works alone, and
 changes are recorded later.
 
-Reads and writes: read_model.upstreams.
+Reads and writes: read_model.upstreams, read_model.outages.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from app import tasks
 from app.db import is_outage
 from app.integrations.admission.breaker import Breaker, UpstreamAvailability
 from app.integrations.admission.upstream_admission import PROBE_SECONDS
+from app.recovery import MOST_OUTAGES
 
 CHANNEL = "portal_upstreams"
 LOOK_SECONDS = 1.0
@@ -45,12 +46,24 @@ SET state = 'open', since = CASE u.state WHEN 'closed' THEN excluded.since ELSE 
     version = u.version + 1, updated_at = clock_timestamp()
 RETURNING version, pg_notify('portal_upstreams', upstream)
 """
-_CLOSE = """
+_CLOSE = f"""
+WITH ended AS (
+    INSERT INTO read_model.outages (upstream, reason, began_at)
+    SELECT upstream, coalesce(reason, 'outage'), since FROM read_model.upstreams
+    WHERE upstream = $1 AND state <> 'closed'
+), forgotten AS (
+    DELETE FROM read_model.outages WHERE upstream = $1 AND id <= (
+        SELECT id FROM read_model.outages WHERE upstream = $1 ORDER BY id DESC OFFSET {MOST_OUTAGES - 1} LIMIT 1)
+)
 UPDATE read_model.upstreams
 SET state = 'closed', since = clock_timestamp(), retry_at = NULL, probe_until = NULL, failures = 0, reason = NULL,
     error = NULL, version = version + 1, updated_at = clock_timestamp()
 WHERE upstream = $1 AND state <> 'closed'
 RETURNING version, pg_notify('portal_upstreams', upstream)
+"""
+_OUTAGES = """
+SELECT upstream, reason, array_agg(extract(epoch FROM ended_at - began_at)::float8) AS seconds
+FROM read_model.outages GROUP BY upstream, reason
 """
 _CLAIM = """
 UPDATE read_model.upstreams
@@ -77,6 +90,7 @@ class Board:
         self._lock = asyncio.Lock()
         self._woken, self._looked = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._measured: set[tuple[str, int]] | None = None
         for breaker in upstreams.values():
             breaker.claims = self
 
@@ -172,6 +186,7 @@ class Board:
 
     async def _poll(self, connection: asyncpg.Connection) -> None:
         rows = {row["upstream"]: row for row in await connection.fetch(_ROWS)}
+        await self._measure(connection, {(name, row["version"]) for name, row in rows.items()})
         for name, breaker in self._upstreams.items():
             row = rows.get(name)
             if breaker.unsaved or (breaker.version == row["version"] if row else breaker.state == "closed"):
@@ -181,6 +196,15 @@ class Board:
                 continue
             fields = {field: row[field] for field in UpstreamAvailability.__struct_fields__}
             breaker.adopt(UpstreamAvailability(**fields), row["version"], row["retry_in"], row["probe_in"])
+
+    async def _measure(self, connection: asyncpg.Connection, versions: set[tuple[str, int]]) -> None:
+        """Learn how long outages lasted, when a breaker has changed since they were last read."""
+        if versions == self._measured:
+            return
+        found = await connection.fetch(_OUTAGES)
+        for name, breaker in self._upstreams.items():
+            breaker.outages = {row["reason"]: row["seconds"] for row in found if row["upstream"] == name}
+        self._measured = versions
 
     async def _share(self, connection: asyncpg.Connection) -> None:
         """Count the processes that call each upstream; each lists in its connection's name which ones it calls."""

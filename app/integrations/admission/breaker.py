@@ -1,6 +1,8 @@
 """The circuit breaker of one upstream in one process, and the availability that it reports."""
 
 import math
+import random
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Literal, Protocol
@@ -8,11 +10,12 @@ from typing import Literal, Protocol
 import structlog
 from msgspec import Struct
 
-from app.errors import UpstreamError
+from app.errors import UpstreamError, UpstreamMalformed
 from app.integrations.admission.budgets import Budget
 from app.integrations.admission.outcomes import CallOutcome, of_login, outcome_of
 from app.integrations.admission.pauses import pause_seconds
 from app.integrations.admission.streaks import Streak
+from app.recovery import told_seconds
 
 BreakerState = Literal["closed", "open", "half_open"]
 FIRST_RETRY_SECONDS = 2
@@ -66,6 +69,8 @@ class Breaker:
         """True while the present state is not shared with the other processes."""
         self.version = 0
         """Version of the shared state that was last seen."""
+        self.outages: Mapping[str, Sequence[float]] = {}
+        """Durations of the upstream's recent outages in seconds, by their reason."""
         self._streak = Streak()
         self._state: BreakerState = "closed"
         self._reason = self._error = ""
@@ -101,6 +106,15 @@ class Breaker:
             return 0.0
         return max((self._probe_until if self._state == "half_open" else self._retry_at) - monotonic(), 0.0)
 
+    def recovery_seconds(self, asked: float | None = None) -> int:
+        """Estimate when the upstream is back, from its recent outages: not before the next probe, nor before it said
+        so itself."""
+        closed = self._state == "closed"
+        elapsed = 0.0 if closed else max((datetime.now(UTC) - self._since).total_seconds(), 0.0)
+        least_seconds = max(math.ceil(self.retry_in_seconds()), asked or 0.0)
+        known = self.outages.get(self._reason or "outage", ())
+        return told_seconds(known, elapsed, random.random(), least_seconds=least_seconds)
+
     def _is_news(self, outages_ended: int) -> bool:
         """Return true if a slow probe's answer still counts though another process probed meanwhile and failed.
 
@@ -129,6 +143,8 @@ class Breaker:
         if outcome in ("limited", "away", "faltering"):
             left_seconds = math.ceil(self.retry_in_seconds())
             error.retry_after_seconds = max(left_seconds, int(asked or 0), FIRST_RETRY_SECONDS)
+        if self._state != "closed" or outcome == "refused" or isinstance(error, UpstreamMalformed):
+            error.recovery_seconds = self.recovery_seconds(asked)
 
     def _probed(self, error: UpstreamError, outcome: CallOutcome, asked: float | None) -> None:
         if outcome == "answered":

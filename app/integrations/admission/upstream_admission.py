@@ -96,7 +96,9 @@ class UpstreamAdmission(Breaker):
     def _refusal(self, operation: str) -> UpstreamError:
         kind = UpstreamBusy if self._reason == "limit" else UpstreamUnreached
         seconds = max(math.ceil(self.retry_in_seconds()), 1)
-        return kind(self.upstream, operation, self._error, vendor_code="breaker_open", retry_after_seconds=seconds)
+        refusal = kind(self.upstream, operation, self._error, vendor_code="breaker_open", retry_after_seconds=seconds)
+        refusal.recovery_seconds = self.recovery_seconds()
+        return refusal
 
     async def _claim(self) -> bool:
         now = monotonic()

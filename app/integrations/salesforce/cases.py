@@ -50,7 +50,9 @@ def _support() -> Iterator[None]:
         with faults.understood("cases"):
             yield
     except (UpstreamUnavailable, UpstreamAuthFailed, UpstreamMalformed) as error:
-        raise SupportUnavailable(error.upstream, error.operation, error.reason) from error
+        away = SupportUnavailable(error.upstream, error.operation, error.reason, vendor_code=error.vendor_code)
+        away.recovery_seconds = error.told_seconds
+        raise away from error
 
 
 def _own(salesforce_account_id: str, closed: bool | None, text: str) -> list[str]:

@@ -39,6 +39,7 @@ _USUAL = (
     ClockJob("fanout", Every(1), "Recompute rows that refer to a changed record.", chores.fan_out, most_seconds=HOUR),
     ClockJob("mail", Every(1), "Send the mails that are due.", chores.send_mail),
     ClockJob("exports", Every(2), "Make the copies of their data that customers asked for.", chores.make_exports),
+    ClockJob("queue", Every(2), "Run commands that waited for an upstream.", chores.run_queued),
     ClockJob("doubts", Every(30), "Look again at charges that nobody answered.", chores.look_at_captures),
     ClockJob("plans", Every(1), "Apply paid changes of plan to the provider.", chores.follow_plans),
     ClockJob("providers", Every(2), "Let providers follow billing.", chores.follow_providers),

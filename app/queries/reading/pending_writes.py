@@ -22,7 +22,8 @@ COLUMN = f"""
 ARRAY(
     SELECT jsonb_build_object('command_id', command_id, 'command', command, 'state', state,
         'item_id', nullif(item_id, ''), 'value', value, 'since', created_at,
-        'reason', CASE state WHEN 'rejected' THEN jsonb_build_object('code', reason_code, 'message', reason) END)
+        'reason', CASE WHEN reason_code IS NOT NULL
+            THEN jsonb_build_object('code', reason_code, 'message', reason) END)
     FROM read_model.pending p
     WHERE p.account_id = a.account_id AND p.slice = $2 AND command <> '' {{of_item}}
     ORDER BY created_at DESC, command_id LIMIT {MOST}) AS writes
@@ -46,14 +47,15 @@ class PendingWrite(Struct, frozen=True, kw_only=True):
     Attributes:
         command_id: `GET /api/commands/{command_id}` tells how far it is; `command.settled` tells how it ended.
         command: what was asked for, such as `change_address`.
-        state: `pending`; `rejected` for the reason given; `given_up` when nobody knows whether it took effect.
+        state: `queued` while the system that takes it is away; `pending`; `rejected` for the reason given; `given_up`
+            when nobody knows whether it took effect, or, with a reason, when it waited too long and was not sent.
         item_id: the item written; null where there is one, and for a new one without an id.
         value: what was written, as the request named it.
     """
 
     command_id: UUID
     command: str
-    state: Literal["pending", "rejected", "given_up"]
+    state: Literal["queued", "pending", "rejected", "given_up"]
     item_id: str | None
     value: dict[str, Any]
     reason: Reason | None

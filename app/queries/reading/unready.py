@@ -1,23 +1,29 @@
 """The error for an account without data yet: it does not promise "in a moment" when that is not true.
 
-Reads: read_model.parked, upstreams.
+Reads: read_model.parked, upstreams, outages.
 """
 
+import random
 from uuid import UUID
 
 from app.db import only_row
 from app.errors import NotReady
 from app.queries.reading.store import Store
+from app.recovery import told_seconds
 
 FAILED_RETRY_SECONDS = 900
-AWAY_RETRY_SECONDS = 60
 FAILED = "We could not read this yet, and our staff are informed. Please try again later, or contact support."
 AWAY = "The system that keeps this cannot be reached at the moment. We will read it as soon as it can."
 
 _WHY = """
 SELECT EXISTS (
            SELECT FROM read_model.parked WHERE account_id = $1 AND source = $2 AND object = ANY($3::text[])) AS failed,
-       EXISTS (SELECT FROM read_model.upstreams WHERE upstream = $2 AND state <> 'closed') AS away
+       u.upstream IS NOT NULL AS away,
+       coalesce(greatest(extract(epoch FROM clock_timestamp() - u.since), 0), 0)::float8 AS elapsed_seconds,
+       ARRAY(SELECT extract(epoch FROM o.ended_at - o.began_at)::float8 FROM read_model.outages o
+             WHERE o.upstream = $2 AND o.reason = u.reason) AS durations_seconds
+FROM (SELECT $2::text AS name) AS asked
+LEFT JOIN read_model.upstreams u ON u.upstream = asked.name AND u.state <> 'closed'
 """
 
 
@@ -31,5 +37,8 @@ async def not_ready(store: Store, account_id: UUID, upstream: str, *objects: str
     if why["failed"]:
         return NotReady(FAILED, retry_after_seconds=FAILED_RETRY_SECONDS)
     if why["away"]:
-        return NotReady(AWAY, retry_after_seconds=AWAY_RETRY_SECONDS)
+        elapsed_seconds, durations_seconds = why["elapsed_seconds"], why["durations_seconds"]
+        return NotReady(
+            AWAY, retry_after_seconds=told_seconds(durations_seconds, elapsed_seconds, random.random(), least_seconds=0)
+        )
     return NotReady()

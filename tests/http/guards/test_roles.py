@@ -67,6 +67,7 @@ WHO = {
     "get /api/account/address": CUSTOMERS,
     "put /api/account/address": CUSTOMERS,
     "get /api/account/summary": CUSTOMERS,
+    "get /api/account/capabilities": CUSTOMERS,
     "get /api/account/timeline": CUSTOMERS,
     "get /api/account/notifications": CUSTOMERS,
     "post /api/account/notifications/read": CUSTOMERS,

@@ -124,4 +124,4 @@ def _begun() -> Conflict:
     return Conflict("This invoice is in dunning already.", code="dunning_begun")
 
 
-COMMANDS = (StaffCommand(adopt, "dunning.adopt"),)
+COMMANDS = (StaffCommand(adopt, "dunning.adopt", writes=(), away="refuse"),)

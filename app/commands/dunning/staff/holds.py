@@ -169,7 +169,7 @@ def _name(operator: Operator) -> str:
 
 
 COMMANDS = (
-    StaffCommand(hold, "dunning.hold"),
-    StaffCommand(forgive, "dunning.forgive"),
-    StaffCommand(lift, "dunning.lift"),
+    StaffCommand(hold, "dunning.hold", writes=(), away="refuse"),
+    StaffCommand(forgive, "dunning.forgive", writes=(), away="refuse"),
+    StaffCommand(lift, "dunning.lift", writes=(), away="refuse"),
 )

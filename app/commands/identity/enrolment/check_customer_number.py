@@ -71,4 +71,6 @@ def _plausible(number: str) -> bool:
     return 0 < len(number) <= 40 and number.isascii() and number.isprintable()
 
 
-COMMAND = Command(check_customer_number, replayable=False, changes=False)
+COMMAND = Command(
+    check_customer_number, writes=(), away="refuse", reads=("salesforce",), replayable=False, changes=False
+)

@@ -77,4 +77,4 @@ async def _report_to_salesforce(ctx: Context, chosen: ChosenClient) -> None:
         log.warning("salesforce_told_of_link_later", salesforce_account_id=account["Id"], error=str(error))
 
 
-COMMAND = Command(complete_link, replayable=False)
+COMMAND = Command(complete_link, writes=("salesforce",), away="refuse", replayable=False)

@@ -98,4 +98,4 @@ def _wrong() -> NotAuthenticated:
     return NotAuthenticated("This code is wrong. Please look at the mail, or the letter, again.", code="code_invalid")
 
 
-COMMAND = Command(complete_sign_up, replayable=False)
+COMMAND = Command(complete_sign_up, writes=("whmcs", "salesforce"), away="refuse", replayable=False)

@@ -87,4 +87,4 @@ def _hash(code: str) -> bytes:
     return hashlib.sha256(readable_codes.plain(code).encode()).digest()
 
 
-COMMAND = StaffCommand(invite, "customer.invite")
+COMMAND = StaffCommand(invite, "customer.invite", writes=(), away="refuse")

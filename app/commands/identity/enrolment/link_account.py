@@ -52,4 +52,4 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
     return Done(answer, target=facts.chosen.whmcs_client_id if facts.chosen else "")
 
 
-COMMAND = Command(link_account, replayable=False)
+COMMAND = Command(link_account, writes=(), away="refuse", reads=("whmcs", "salesforce"), replayable=False)

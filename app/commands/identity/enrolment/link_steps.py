@@ -146,6 +146,6 @@ async def offer(
     return LinkOffered(link_token=token, next=facts.next, billing_accounts=shown if facts.next == "choice" else [])
 
 
-PROVE_LINK = Command(prove_link, replayable=False)
-CHOOSE_BILLING_ACCOUNT = Command(choose_billing_account, replayable=False)
+PROVE_LINK = Command(prove_link, writes=(), away="refuse", replayable=False)
+CHOOSE_BILLING_ACCOUNT = Command(choose_billing_account, writes=(), away="refuse", replayable=False)
 COMMANDS = (PROVE_LINK, CHOOSE_BILLING_ACCOUNT)

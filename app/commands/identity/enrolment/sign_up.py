@@ -134,4 +134,4 @@ async def _checked(address: SignUpAddress) -> SignUpAddress:
     return SignUpAddress(**asdict(postal_addresses.checked(Address(**asdict(address)), within="address.")))
 
 
-COMMAND = Command(sign_up, replayable=False)
+COMMAND = Command(sign_up, writes=(), away="refuse", reads=("salesforce", "whmcs"), replayable=False)

@@ -7,6 +7,7 @@ import asyncpg
 
 from app.audit import Operator, audit
 from app.cache.lease import heard_everywhere
+from app.commands.execution import queue_control
 from app.commands.execution.context import StaffCommand
 from app.commands.identity.sessions import session_store
 from app.errors import NotFound
@@ -40,12 +41,13 @@ async def end_every_session(pool: asyncpg.Pool, operator: Operator) -> int:
                 "UPDATE portal.sessions SET revoked_at = now() WHERE revoked_at IS NULL RETURNING id"
             )
         )
+        await queue_control.revoke_all(connection)
         await audit(connection, operator, "sessions.end", ["everybody"], ended=str(ended))
     await heard_everywhere()
     return ended
 
 
 COMMANDS = (
-    StaffCommand(end_sessions_of, "sessions.end"),
-    StaffCommand(end_every_session, "sessions.end"),
+    StaffCommand(end_sessions_of, "sessions.end", writes=(), away="refuse"),
+    StaffCommand(end_every_session, "sessions.end", writes=(), away="refuse"),
 )

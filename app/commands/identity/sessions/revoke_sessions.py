@@ -6,6 +6,7 @@ Writes: portal.sessions.
 from uuid import UUID
 
 from app.cache.lease import heard_everywhere
+from app.commands.execution import queue_control
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.sessions import session_store
 from app.errors import NotFound
@@ -19,6 +20,7 @@ async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
     """
     if not await session_store.revoke(ctx.pool, request, user_id=actor.user_id):
         raise NotFound("There is no such session.")
+    await queue_control.revoke_session(ctx.pool, request)
     await heard_everywhere()
     return Done(None, target=str(request))
 
@@ -33,6 +35,6 @@ async def revoke_sessions(ctx: Context, actor: Actor, request: None) -> Done:
     return Done(None)
 
 
-REVOKE_SESSION = Command(revoke_session)
-REVOKE_SESSIONS = Command(revoke_sessions)
+REVOKE_SESSION = Command(revoke_session, writes=(), away="refuse")
+REVOKE_SESSIONS = Command(revoke_sessions, writes=(), away="refuse")
 COMMANDS = (REVOKE_SESSION, REVOKE_SESSIONS)

@@ -1,7 +1,7 @@
 """Sessions: opaque 256-bit tokens of which only the SHA-256 is stored.
 
 Reads: portal.id_mappings. Reads and writes: portal.sessions, portal.users. Writes: portal.password_resets,
-portal.sign_in_codes.
+portal.sign_in_codes; through `queue_control`, portal.queued_commands.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from app.cache.lease import heard_everywhere
 from app.clock import now
+from app.commands.execution import queue_control
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions.session_use import SessionUse
 from app.db import Db, row, rows
@@ -186,6 +187,7 @@ async def revoke_all(connection: Db, user_id: UUID, *, but: UUID | None = None) 
         user_id,
         but,
     )
+    await queue_control.revoke(connection, user_id, but=but)
     return len(rows)
 
 
@@ -210,6 +212,7 @@ async def renew(connection: Db, session_id: UUID | None, *, proven: bool = False
     row = await connection.fetchrow(_RENEW, session_id, uuid4(), digest(token), proven)
     if row is None:
         raise NotAuthenticated
+    await queue_control.follow(connection, session_id, row["id"])
     return Opened(row["id"], token, row["expires_at"])
 
 
