@@ -1,11 +1,13 @@
 """The application: its routes, the guards and middleware in front of them, and the state behind them."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import metadata
 
 import asyncpg
+import structlog
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Reference, SecurityScheme
@@ -64,6 +66,11 @@ from app.http.routes.health import Readiness
 from app.http.routes.identity import enrolment, login, passwords, second_factor, sessions
 from app.http.streaming.stream_slots import StreamSlots
 from app.http.streaming.subscribers import Subscribers
+from app.http.versions.answers import VersionedAnswers
+from app.http.versions.contract import Contract
+from app.http.versions.endings import ending_operations, operation_of, overdue_operations, refuse_ended
+from app.http.versions.negotiation import Negotiation
+from app.http.versions.requests import adapt_request
 from app.ingest.lag.metrics import Metrics
 from app.ingest.refetch.verification import Verifications
 from app.ingest.sources.admission import InboxAdmission
@@ -109,9 +116,12 @@ ROUTES = (
 STATEMENT_SECONDS = 10.0
 """The bound of one statement of a request; workers have a longer one."""
 
+log = structlog.get_logger()
 
-def build(settings: Settings) -> Litestar:
-    """Build the application; its lifespan opens and closes the resources."""
+
+def build(settings: Settings, contract: Contract | None = None) -> Litestar:
+    """Build the application; its lifespan opens and closes the resources. `contract` are the versions it serves, by
+    default the registered ones."""
 
     check_networks(settings)
     return_url.origins(settings)
@@ -132,8 +142,8 @@ def build(settings: Settings) -> Litestar:
     app = Litestar(
         route_handlers=list(ROUTES),
         guards=[
-            *(networks.refuse_networks, identify, count_to_account, limit_rate),
-            *(require_right, require_json, refuse_odd_parameters),
+            *(adapt_request, networks.refuse_networks, identify, count_to_account, limit_rate),
+            *(refuse_ended, require_right, require_json, refuse_odd_parameters),
         ],
         dependencies=PROVIDERS,
         exception_handlers=problems.HANDLERS,  # type: ignore[arg-type]
@@ -144,17 +154,29 @@ def build(settings: Settings) -> Litestar:
         logging_config=None,
     )
     require_policies(app)
+    contract = _checked(app, contract or Contract())
     app.state.known_parameters = {}
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
     bodies = RequestBodies(
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of
     )
-    answering, cors = Methods(ContentCoding(bodies), methods_of(app)), cors_of(settings)
+    answering = Methods(ContentCoding(VersionedAnswers(bodies)), methods_of(app))
+    versioned, cors = Negotiation(answering, contract, ending_operations(routes_of(app))), cors_of(settings)
     app.state.live_room = ConcurrencyLimit(settings.requests_at_once, LIVE_EACH)
-    app.state.draining = draining = Draining(Cors(answering, cors) if cors else answering)
+    app.state.draining = draining = Draining(Cors(versioned, cors) if cors else versioned)
     app.asgi_handler = RequestContext(draining)  # type: ignore[assignment]
-    app.state.fast_path = fast_path = FastPath(settings, cors, draining, routes_of(app))
+    app.state.fast_path = fast_path = FastPath(settings, cors, draining, routes_of(app), contract)
     return app
+
+
+def _checked(app: Litestar, contract: Contract) -> Contract:
+    """Refuse versions of operations that do not exist, and report what is past its end. It is refused by the clock, so
+    a process that starts late is no reason to stop."""
+    routes = routes_of(app)
+    contract.require_operations(operation_of(route.handler) for route in routes)
+    for name in [*contract.overdue(), *overdue_operations(routes, time.time())]:
+        log.error("past_its_end", what=name)
+    return contract
 
 
 @asynccontextmanager

@@ -369,7 +369,10 @@ async def test_what_is_for_machines_inside_is_not_shown_to_the_world(edge: Any, 
 def test_the_key_of_the_shipped_file_has_all_that_vary_may_name_and_nothing_of_the_caller() -> None:
     found = rules(EDGE)
     assert found.prefix == "/api/public/"
-    assert re.findall(r"\$(\w+)", found.key) == ["request_uri", "portal_coding", "portal_origin"]
+    assert re.findall(r"\$(\w+)", found.key) == [
+        *("request_uri", "portal_coding", "portal_origin"),
+        "http_portal_version",
+    ]
     assert {"cookie", "authorization"} <= found.dropped
 
 
@@ -377,7 +380,8 @@ async def test_the_public_catalog_varies_by_nothing_else(edge: Any) -> None:
     async with edge(cors_origins="https://www.example.jp") as front:
         for path, more in ((SIM, {}), ("/api/public/services", {"prefer": "wait=0"})):  # from memory, and rendered
             found = await front.get(path, origin="https://www.example.jp", **more)
-            assert {each.strip().lower() for each in found.headers["vary"].split(",")} == {"accept-encoding", "origin"}
+            named = {each.strip().lower() for each in found.headers["vary"].split(",")}
+            assert named == {"accept-encoding", "origin", "portal-version"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from app.commands.identity import passwords
 from app.http.app import build
+from app.http.versions.contract import Contract
 from app.processes.api import configuration
 from app.settings import Settings
 from tests.fixtures.linked import add_account
@@ -45,10 +46,12 @@ def _connection(configured: uvicorn.Config, state: ServerState) -> Any:
 
 
 @asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
+async def served(
+    settings: Settings, contract: Contract | None = None
+) -> AsyncIterator[tuple[Litestar, httpx.AsyncClient]]:
     """Serve the API while the block runs. A task of its own holds it, because the task that opened it must close it,
     and fixtures run in another."""
-    app, opened, wanted_no_more = build(settings), asyncio.Event(), asyncio.Event()
+    app, opened, wanted_no_more = build(settings, contract), asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
         async with app.lifespan():

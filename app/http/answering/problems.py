@@ -43,6 +43,13 @@ class MethodNotImplemented(PortalError):
     detail = "This method is not known here."
 
 
+class OperationRemoved(PortalError):
+    """An operation whose announced end is past."""
+
+    code = "operation_removed"
+    detail = "This operation has ended. The changelog of versions says what takes its place."
+
+
 class TransferCodingUnknown(PortalError):
     """A body with another transfer coding than chunks; a proxy in front may have framed it differently."""
 
@@ -135,6 +142,7 @@ STATUS: Mapping[type[PortalError], int] = {
     errors.NotFound: 404,
     TooSlow: 408,
     errors.Conflict: 409,
+    OperationRemoved: 410,
     errors.Outdated: 412,
     errors.TooLarge: 413,
     QueryTooLong: 414,
@@ -163,7 +171,12 @@ AWAY: Mapping[str, type[PortalError]] = {
     "freebit": NetworkUnavailable,
     "whm": HostingUnavailable,
 }
-NOT_IN_THE_BODY = frozenset({"invalid_parameter", "unknown_parameter", "token_invalid", "idempotency_key_required"})
+NOT_IN_THE_BODY = frozenset(
+    {
+        *("invalid_parameter", "unknown_parameter", "token_invalid", "idempotency_key_required"),
+        *("version_unknown", "version_removed"),
+    }
+)
 PATH_FIELDS = frozenset({"invoice_id", "subscription_id"})
 """Violations that name no field of the body: by code, and by field."""
 log = structlog.get_logger()

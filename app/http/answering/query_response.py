@@ -24,6 +24,8 @@ PRIVATE = "private, no-cache"
 NEVER_STORED = "private, no-store"
 VERSION_HEADER = "Account-Version"
 """The version of the account that an answer shows. Events of later versions are news to its reader."""
+VARY = "Accept-Encoding, Portal-Version"
+"""What an answer that may be stored depends on besides its address."""
 DEFAULT_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 10.0
 
@@ -56,7 +58,7 @@ async def respond(
     due = [each for each in answer.sources if _worth_reading(each, wanted_seconds)]
     if due and await _verified(request, due, wait=wanted_seconds is not None):
         answer, version = await _versioned(request, account_id, query)
-    headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": "Accept-Encoding"}
+    headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": VARY}
     if version is not None:
         headers[VERSION_HEADER] = str(version)
     if consistency:

@@ -15,6 +15,8 @@ from app.inputs import body
 from app.intake.text import Unreadable
 from app.intake.unambiguous import RepeatedKey, refuse_repeated_keys
 
+ADAPT_BODY = "adapt_body"
+"""The key under which the scope of a request has what carries its body forward from a former version."""
 NUL = b"\\u0000"
 """NUL as JSON escapes it; Postgres stores no text with one."""
 LARGE_BYTES = 16_384
@@ -45,6 +47,9 @@ class StrictRequest(Request[Any, Any, Any]):
         field, content = self.route_handler.parsed_data_field, await self.body() or b"null"
         if NUL in content:
             raise InvalidRequest("The body contains a NUL character, which is not allowed in text.")
+        if adapt := self.scope.get(ADAPT_BODY):
+            _refuse_repeated(content)  # carried forward, it would name nothing twice
+            content = adapt(content)  # type: ignore[operator]
         return _read(field.annotation if field else Any, content)
 
 

@@ -13,13 +13,15 @@ import structlog
 
 from app import tasks
 from app.http.middleware.request_context import REQUESTS, SECONDS
+from app.http.versions import usage
+from app.http.versions.usage import Usage
 from app.settings import Settings
 
 FLUSH_SECONDS = 0.2
 MOST_LINES = 200
 """The size of a batch, small enough that no request is delayed by writing it."""
-LogLine = tuple[str, str, int, float, float]
-"""(request id, route, status, duration in seconds, end as seconds since the epoch)."""
+LogLine = tuple[str, str, int, float, float, Usage]
+"""(request id, route, status, duration in seconds, end as seconds since the epoch, version and ending operation)."""
 
 log = structlog.get_logger()
 
@@ -49,9 +51,9 @@ class AccessLog:
         await tasks.end(self._task)
         self.flush()
 
-    def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float) -> None:
+    def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float, used: Usage) -> None:
         """Add one answer."""
-        self._lines.append((request_id, route, status, seconds, ended_at))
+        self._lines.append((request_id, route, status, seconds, ended_at, used))
         if len(self._lines) >= MOST_LINES:
             self.flush()
 
@@ -60,6 +62,8 @@ class AccessLog:
         lines, self._lines = self._lines, []
         for (route, status), count in Counter([(line[1], line[2]) for line in lines]).items():
             REQUESTS.labels("GET", route, status).inc(count)
+        for used, count in Counter([line[5] for line in lines]).items():
+            usage.count(used, count)
         for route in {line[1] for line in lines}:
             SECONDS.note("GET", route, [line[3] for line in lines if line[1] == route])
         if self._written and lines:
@@ -68,10 +72,10 @@ class AccessLog:
     def _write(self, lines: list[LogLine]) -> None:
         processors = structlog.get_config()["processors"]
         if processors and isinstance(processors[-1], structlog.processors.JSONRenderer):
-            sys.stderr.write("".join([self._rendered(*line) for line in lines]))
+            sys.stderr.write("".join([self._rendered(*line[:5]) for line in lines]))
             sys.stderr.flush()
             return
-        for request_id, route, status, seconds, _ in lines:
+        for request_id, route, status, seconds, _, _ in lines:
             took_ms = round(seconds * 1000, 2)
             log.info(
                 "http_request", method="GET", route=route, status=status, duration_ms=took_ms, request_id=request_id

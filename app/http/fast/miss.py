@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,8 @@ from msgspec import Struct
 from app.http.fast.layers import FastLayers
 from app.http.fast.responses import Answers, RequestHeaders, ResponseParts
 from app.http.fast.routes import HotRoute
+from app.http.versions.adapter import Adapter
+from app.http.versions.contract import ServedVersion
 from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import EVERYONE, CachedAnswer
@@ -27,8 +30,10 @@ class Miss(Struct):
 
     Attributes:
         part: the part of the path that the route's template leaves open.
-        name: the path as it was sent, under which the answer is cached.
+        name: the path as it was sent, under which the answer is cached, with the version where its answer differs.
         subject: the account or address that the request counts against; empty until it is known.
+        served: the version of the contract.
+        adapter: what carries the answer back to it, where it differs from that of the newest version.
     """
 
     route: HotRoute
@@ -38,6 +43,8 @@ class Miss(Struct):
     peer: str
     digest: str
     subject: str
+    served: ServedVersion
+    adapter: Adapter | None
     began: float
 
     @property
@@ -90,7 +97,8 @@ class Fetching:
             self._answer(self._layers.cache.keep(self._miss.owner, self._miss.name, version, rendered.result()))
 
     def _render(self) -> Awaitable[Answer]:
-        return self._miss.route.query(self._layers.store, UUID(self._miss.owner), self._miss.part)
+        rendered = self._miss.route.query(self._layers.store, UUID(self._miss.owner), self._miss.part)
+        return _carried_back(rendered, self._miss.adapter) if self._miss.adapter else rendered
 
     async def seek(self) -> None:
         """Take the long way: wait for a lease, then look up the session, the cache version and the answer."""
@@ -110,6 +118,21 @@ class Fetching:
         answer, miss = None, self._miss
         try:
             if entry is not None:
-                answer = self._answers.answer(self._layers, miss.route, miss.headers, miss.subject, entry, miss.began)
+                answer = self._answers.answer(
+                    self._layers, miss.route, miss.headers, miss.subject, entry, miss.served, miss.began
+                )
         finally:
             self._done(answer)
+
+
+class _Unusual(Exception):
+    """An answer whose status in this version is not 200."""
+
+
+async def _carried_back(rendered: Awaitable[Answer], adapter: Adapter) -> Answer:
+    answer = await rendered
+    status, body = adapter.answer(HTTPStatus.OK, answer.body)
+    if status != HTTPStatus.OK:
+        raise _Unusual
+    etag = adapter.tags.of(answer.etag) if adapter.tags else answer.etag
+    return msgspec.structs.replace(answer, body=body, etag=etag)

@@ -22,6 +22,7 @@ from app.http.guards.client_address import FORWARDED, trusted_proxies
 from app.http.middleware.draining import Draining
 from app.http.middleware.request_head import is_host
 from app.http.policies.table import DeclaredRoute
+from app.http.versions.contract import Contract
 from app.intake.addresses import client, counted
 from app.intake.recent import Recent
 from app.queries.cache.memory import EVERYONE
@@ -45,10 +46,16 @@ class FastPath:
     everything."""
 
     def __init__(
-        self, settings: Settings, cors: CORSConfig | None, draining: Draining, declared: Iterable[DeclaredRoute]
+        self,
+        settings: Settings,
+        cors: CORSConfig | None,
+        draining: Draining,
+        declared: Iterable[DeclaredRoute],
+        contract: Contract,
     ) -> None:
         routes = HotRoutes(settings, declared)
-        self._find, self._answers = routes.find, Answers(settings, cors, routes)
+        self._find, self._answers = routes.find, Answers(settings, cors, routes, contract)
+        self._contract = contract
         self._draining, self._most_fetching = draining, settings.requests_at_once
         self._special = SPECIAL if self._answers.knows_origins else SPECIAL | {b"origin"}
         self._trusted = trusted_proxies(settings)
@@ -76,13 +83,18 @@ class FastPath:
             return None
         if not is_host(headers.get(b"host", b"")):
             return None
+        served = self._contract.asked(headers.get(b"portal-version"))
+        if served is None or (route.ending and route.ending.is_past(time.time())):
+            return None
+        if adapter := served.adapters.get(route.operation):
+            name = f"{name} {served.name}"
         leased = layers.lease.holds()
         subject = self._known(layers, route, headers, peer, digest) if leased else ""
         if subject:
             entry = layers.cache.from_memory(EVERYONE if route.shared else subject, name)
             if entry is not None:
-                return self._answers.answer(layers, route, headers, subject, entry, began)
-        return Miss(route, part, name, headers, peer, digest, subject, began)
+                return self._answers.answer(layers, route, headers, subject, entry, served, began)
+        return Miss(route, part, name, headers, peer, digest, subject, served, adapter, began)
 
     def fetch(self, miss: Miss, done: OnFetched) -> None:
         """Call `done` with the answer from Redis or Postgres, or with None where the framework answers."""

@@ -12,11 +12,15 @@ from msgspec import Struct
 
 from app.http.answering.content_coding import Gzip, accepted_gzip
 from app.http.answering.preconditions import names
+from app.http.answering.query_response import VARY
 from app.http.fast.layers import FastLayers
 from app.http.fast.routes import HotRoute, HotRoutes
 from app.http.guards.rate_limits import WINDOW_SECONDS, per_minute
 from app.http.middleware.cors import cors_headers
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
+from app.http.policies.ending import ending_headers
+from app.http.versions.contract import Contract, ServedVersion
+from app.http.versions.usage import Usage
 from app.queries.cache.answer_cache import AnswerCache
 from app.queries.cache.memory import CachedAnswer, version_line
 from app.settings import Settings
@@ -29,17 +33,21 @@ ResponseParts = tuple[bytes, bytes]
 
 
 class RouteTerms(Struct, frozen=True):
-    """The parts that all responses of a route share.
+    """The parts that all responses of a route in one version share.
 
     Attributes:
         key: the prefix, before the subject, under which requests are counted.
         most: requests of one subject per window.
         head: the headers. The last one, how much is left of the limit, is left open.
+        named: what a request that names the version uses.
+        default: what one that names none does.
     """
 
     key: str
     most: int
     head: bytes
+    named: Usage
+    default: Usage
 
 
 class Answers:
@@ -49,9 +57,12 @@ class Answers:
         knows_origins: false where allowed origins are patterns, which the framework matches.
     """
 
-    def __init__(self, settings: Settings, cors: CORSConfig | None, routes: HotRoutes) -> None:
-        vary = b"Accept-Encoding, Origin" if cors else b"Accept-Encoding"
-        self._terms = {route.template: _terms(route, settings, vary) for route in routes.all()}
+    def __init__(self, settings: Settings, cors: CORSConfig | None, routes: HotRoutes, contract: Contract) -> None:
+        vary = f"{VARY}, Origin".encode() if cors else VARY.encode()
+        self._terms = {
+            each.name: {route.template: _terms(route, settings, vary, each) for route in routes.all()}
+            for each in contract.versions
+        }
         self.knows_origins = cors is None or not any("*" in origin for origin in cors.allow_origins)
         self._origins = _origins(cors) if cors and self.knows_origins else {}
         self._second = self._window = self._left_seconds = 0
@@ -64,13 +75,14 @@ class Answers:
         headers: RequestHeaders,
         subject: str,
         entry: CachedAnswer,
+        served: ServedVersion,
         began: float,
     ) -> ResponseParts | None:
         """Return the entry as this caller receives it, or None when it must not be cached or the limit is used up."""
         own_version = layers.cache.version_of(subject) if route.shared and not route.public else None
         if not entry.body or (own_version is None and route.shared and not route.public):
             return None
-        now, terms = time.time(), self._terms[route.template]
+        now, terms = time.time(), self._terms[served.name][route.template]
         second = int(now)
         if second != self._second:
             self._second = second
@@ -85,15 +97,19 @@ class Answers:
             own += version_line(own_version[0])
         left = b"%d;t=%d\r\n" % (terms.most - used, self._left_seconds)
         origin = self._origins.get(headers.get(b"origin", b""), b"\r\n")
-        layers.access_log.note(request_id, route.template, status, time.monotonic() - began, now)
+        usage = terms.named if b"portal-version" in headers else terms.default
+        layers.access_log.note(request_id, route.template, status, time.monotonic() - began, now, usage)
         return b"".join((own, terms.head, left, self._date, request_id.encode(), origin)), body
 
 
-def _terms(route: HotRoute, settings: Settings, vary: bytes) -> RouteTerms:
+def _terms(route: HotRoute, settings: Settings, vary: bytes, served: ServedVersion) -> RouteTerms:
     most = per_minute(route.limit, settings)
-    lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
+    endings = ending_headers([served.version.ending, route.ending])
+    lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS, served.headers[0], *endings]
     limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='
-    return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode())
+    ending = route.operation if route.ending else ""
+    uses = Usage(served.name, "named", ending), Usage(served.name, "default", ending)
+    return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode(), *uses)
 
 
 def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from app.http.answering.query_response import PRIVATE, public_cache
 from app.http.answering.signed_tokens import seal
+from app.http.policies.ending import Ending
 from app.http.policies.policy import FirstPage, ListQuery, Policy, Query, RateClass
 from app.http.policies.table import DeclaredRoute
+from app.http.versions.endings import operation_of
 from app.keyring import Keyring
 from app.queries.reading.page import Page
 from app.queries.reading.store import Answer, Store
@@ -26,18 +28,22 @@ class HotRoute(Struct, frozen=True):
 
     Attributes:
         template: the path's template, for logs and metrics.
+        operation: the id of the operation in the document.
         query: reads the answer by store, account and the part of the path that the template leaves open.
         limit: the class in which its requests are counted.
         public: needs no session.
         shared: the same bytes for all accounts, cached once.
+        ending: the announced end of the operation.
     """
 
     template: str
+    operation: str
     query: Query
     limit: RateClass
     cache: str
     public: bool
     shared: bool
+    ending: Ending | None
 
 
 class HotRoutes:
@@ -73,11 +79,13 @@ def _hot(route: DeclaredRoute, settings: Settings) -> HotRoute:
     assert fast is not None
     return HotRoute(
         template=route.path,
+        operation=operation_of(route.handler),
         query=_first_page(policy, fast.query, settings.keyring) if isinstance(fast, FirstPage) else fast.query,
         limit=policy.limit,
         cache=public_cache(settings) if policy.is_open else PRIVATE,
         public=policy.is_open,
         shared=fast.shared,
+        ending=policy.ending,
     )
 
 

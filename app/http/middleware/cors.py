@@ -11,13 +11,14 @@ from app.settings import Settings
 
 READABLE_HEADERS = (
     *("X-Request-Id", "ETag", "Consistency", "Consistency-Token", "Command-Id", "Idempotency-Replayed"),
-    "Account-Version",
+    *("Account-Version", "Portal-Version", "Deprecation", "Sunset", "Link"),
     *("RateLimit", "RateLimit-Policy", "Retry-After", "Content-Disposition", "Allow", "WWW-Authenticate"),
 )
 """Headers that scripts of an allowed origin may read in addition to the safelisted ones."""
 SENDABLE_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "Consistency-Token", "Prefer", "X-CSRF-Token"),
     *("X-Request-Id", "If-Match", "If-None-Match", "Cache-Control", "Last-Event-ID"),
+    "Portal-Version",
 )
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Headers = list[tuple[bytes, bytes]]

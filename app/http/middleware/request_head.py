@@ -17,7 +17,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 SINGLE = frozenset(
     {
         *(b"authorization", b"content-type", b"host", b"last-event-id", b"origin", b"x-csrf-token"),
-        *(b"consistency-token", b"idempotency-key"),
+        *(b"consistency-token", b"idempotency-key", b"portal-version"),
         *(b"webhook-id", b"webhook-signature", b"webhook-timestamp"),
     }
 )

@@ -13,6 +13,7 @@ from app.http.policies.table import DeclaredRoute
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _ALWAYS = ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+_OF_AN_END = ("Deprecation", "Sunset", "Link")
 
 
 def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[str, Any]:
@@ -23,6 +24,10 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     _close_inputs(whole)
     routes = list(routes)
     whole["components"] |= shared.components({status for route in routes for status in route.statuses}, schemas[0])
+    if not any(route.policy.ending for route in routes):
+        whole["components"]["headers"] = {
+            name: part for name, part in whole["components"]["headers"].items() if name not in _OF_AN_END
+        }
     _simplify(whole)
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
@@ -32,6 +37,8 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
         _responses(method, operation, route)
         if route.policy.is_open:
             operation["security"] = []
+        if route.policy.ending and not route.policy.ending.fields:
+            operation["deprecated"] = True
     return whole
 
 
@@ -92,7 +99,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def _parameters(method: str, operation: dict[str, Any], policy: Policy) -> None:
-    wanted = ["RequestId"]
+    wanted = ["RequestId"] if policy.signed else ["RequestId", "PortalVersion"]
     if policy.idempotency_key != "ignored":
         wanted.append("RequiredIdempotencyKey" if policy.idempotency_key == "required" else "IdempotencyKey")
     if method != "get" and not policy.is_open:
@@ -120,6 +127,10 @@ def _responses(method: str, operation: dict[str, Any], route: DeclaredRoute) -> 
 def _headers(method: str, status: str, policy: Policy) -> Iterator[str]:
     """Iterate over the headers of an answer that is no problem."""
     yield from _ALWAYS
+    if not policy.signed:
+        yield "Portal-Version"
+    if policy.ending:
+        yield from _OF_AN_END
     if _is_conditional(method, policy):
         yield from ("ETag", "Cache-Control") if policy.is_open else ("ETag", "Cache-Control", "Consistency")
     elif status != "204":

@@ -14,6 +14,7 @@ MEANINGS: Final = {
     403: "The session may not do this, or the CSRF token is missing.",
     404: "Does not exist, or belongs to somebody else: the answer is the same.",
     409: "Conflicts with the current state, or the same request is still in progress.",
+    410: "The operation has ended.",
     412: "`If-Match` does not name the current state.",
     413: "The body is too large.",
     414: "The query string is too long.",
@@ -51,6 +52,10 @@ HEADERS: Final[dict[str, tuple[str, Part]]] = {
         "The version of the account that this answer shows. An event with a higher version is news to it.",
         _COUNT,
     ),
+    "Portal-Version": ("The version of the API that this answer has the form of.", _TEXT),
+    "Deprecation": ("Since when what you use is deprecated, `@` and seconds since the epoch (RFC 9745).", _TEXT),
+    "Sunset": ("When it ends (RFC 8594).", _TEXT),
+    "Link": ('With `Deprecation`: where to read what to do, as `rel="deprecation"`.', _TEXT),
     "Content-Disposition": ("The name of the file.", _TEXT),
 }
 """Response headers by name: meaning and schema."""
@@ -61,6 +66,12 @@ PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
     "RequestId": (
         "X-Request-Id",
         "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.",
+        False,
+        _TEXT,
+    ),
+    "PortalVersion": (
+        "Portal-Version",
+        "The version to be answered in, as a date; without it the oldest one that is still served.",
         False,
         _TEXT,
     ),
@@ -117,7 +128,7 @@ def problem_response(status: int) -> Part:
 
 
 def _problem(status: int, problem: Part) -> Part:
-    names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
+    names = ["X-Request-Id", "RateLimit", "RateLimit-Policy", "Portal-Version"]
     names += ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
     names += ["Command-Id"] if status in (409, 422, 502, 503) else []

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Command
 from app.errors import PortalError
+from app.http.policies.ending import Ending
 from app.queries.reading.page import Cursor, Page
 from app.queries.reading.store import Answer, Store
 
@@ -85,6 +86,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         conditional: a read that honours validators and, with a session, consistency headers.
         cursor: the scope that binds the cursors of a list, a template of `account` and `variant`.
         fast: the form of the route that the fast path answers; None for routes that only the framework answers.
+        ending: the announced end of the operation, or of fields of it.
     """
 
     roles: frozenset[str] | None
@@ -100,6 +102,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     conditional: bool = True
     cursor: str = ""
     fast: FastRead | FirstPage | None = None
+    ending: Ending | None = None
 
     def __post_init__(self) -> None:
         """Refuse policies that contradict themselves.

@@ -7,7 +7,14 @@ from msgspec import Struct
 
 from app import errors
 from app.errors import PortalError
-from app.http.answering.problems import HeadersTooLarge, QueryTooLong, Unavailable, UnsupportedMediaType, status_of_kind
+from app.http.answering.problems import (
+    HeadersTooLarge,
+    OperationRemoved,
+    QueryTooLong,
+    Unavailable,
+    UnsupportedMediaType,
+    status_of_kind,
+)
 from app.http.policies.policy import OPTION, Policy, declared, policy_of
 
 ALWAYS: tuple[type[PortalError], ...] = (
@@ -44,6 +51,7 @@ class DeclaredRoute(Struct, frozen=True):
         kinds += (errors.RateLimited,) if policy.limit not in ("none", "internal") else ()
         kinds += WITH_BODY if self.handler.parsed_data_field is not None else ()
         kinds += (errors.Outdated,) if self._is_conditional_write else ()
+        kinds += (OperationRemoved,) if policy.ending and not policy.ending.fields else ()
         kinds += WITH_EFFECT if self.method != "GET" and not policy.signed else ()
         return sorted({status_of_kind(kind) for kind in kinds})
 

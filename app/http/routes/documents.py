@@ -4,7 +4,7 @@ from litestar import Response, get
 from litestar.enums import MediaType
 
 from app.http.policies.policy import ANYBODY, Policy
-from app.http.reference import errors
+from app.http.reference import errors, versions
 from app.http.reference.frame import framed
 
 CACHE = {"Cache-Control": "public, max-age=300"}
@@ -42,4 +42,15 @@ async def error_codes() -> Response[bytes]:
     return Response(errors.page(), headers=CACHE)
 
 
-ROUTES = (start, error_codes)
+@get(
+    "/docs/versions",
+    policy=Policy(roles=ANYBODY, limit="public", conditional=False),
+    media_type=MediaType.HTML,
+    include_in_schema=False,
+)
+async def version_changes() -> Response[bytes]:
+    """Answer with the page that `Link` of a deprecated answer names."""
+    return Response(versions.page(), headers=CACHE)
+
+
+ROUTES = (start, error_codes, version_changes)

@@ -54,6 +54,10 @@ LINES: dict[str, list[str]] = {
     "a coding of nothing": ["Content-Encoding: gzip"],
     "a cookie": ["Cookie: portal_session=x"],
     "two keys": ["Idempotency-Key: a", "Idempotency-Key: a"],
+    "a version": ["Portal-Version: 2026-11-30"],
+    "no version": ["Portal-Version:"],
+    "an unknown version": ["Portal-Version: 2099-01-01"],
+    "two versions": ["Portal-Version: 2026-11-30", "Portal-Version: 2026-11-30"],
     "another session": ["Authorization: Bearer x"],
 }
 HOSTS = ["Host: x", "", "Host:", "Host: x\r\nHost: x", "Host: a b", "Host: [::1]:80", "Host: x:y", "HOST: X"]
@@ -107,6 +111,10 @@ async def test_on_every_header(port: int, hana: dict[str, str], target: str) -> 
             found[name] = await assert_agreed(port, target, ["Host: x", *own, *lines], version)
     assert {found[name] for name in ("nothing more", "upgrade", "packed", "a foreign origin", "a range")} == {200}
     assert (found["held"], found["two origins"], found["two keys"]) == (304, 400, 400)
+    assert [found[name] for name in ("a version", "no version", "an unknown version", "two versions")] == [
+        200,
+        *[400] * 3,
+    ]
 
 
 @pytest.mark.parametrize("target", [LIST, PUBLIC])

@@ -12,13 +12,17 @@ from app.http.openapi.document import operations, resolved
 Part = Mapping[str, Any]
 BOUNDS = (("maxLength", 1), ("maxItems", 1), ("maximum", 1), ("minLength", -1), ("minItems", -1), ("minimum", -1))
 """Bounds of a request, with 1 where a smaller value is narrower and -1 where a larger one is."""
+NEW_RULES = ("pattern", "format", "const", "multipleOf", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
+"""Further rules of a request: none may be added, and none may change."""
 DEEPEST = 8
+Security = list[dict[str, frozenset[str]]]
+"""Alternatives, each with the schemes that it needs together and their scopes."""
 
 
 def breaking(old: Part, new: Part) -> list[str]:
     """List every breaking difference as one sentence."""
     now = {(path, method): operation for path, method, operation in operations(dict(new))}
-    found: list[str] = []
+    found = list(_schemes(old, new))
     for path, method, before in operations(dict(old)):
         where = f"{method.upper()} {path}"
         after = now.get((path, method))
@@ -32,11 +36,38 @@ def breaking(old: Part, new: Part) -> list[str]:
 def _operation(old: Part, new: Part, before: Part, after: Part) -> Iterator[str]:
     if before["operationId"] != after["operationId"]:
         yield f"renamed from {before['operationId']} to {after['operationId']}"
-    if before.get("security") == [] and after.get("security") != []:
-        yield "needs a session now"
+    yield from _security(_required(old, before), _required(new, after))
     yield from _parameters(old, new, before, after)
     yield from _bodies(old, new, before, after)
     yield from _answers(old, new, before, after)
+
+
+def _security(was: Security, now: Security) -> Iterator[str]:
+    """Compare who may call: whoever could must still be able to."""
+    if not was and now:
+        yield "needs a session now"
+    elif now:
+        for each in was:
+            if not any(_is_enough(each, another) for another in now):
+                yield f"cannot be called with {' and '.join(sorted(each)) or 'nothing'} any more"
+
+
+def _is_enough(given: dict[str, frozenset[str]], wanted: dict[str, frozenset[str]]) -> bool:
+    return all(scheme in given and scopes <= given[scheme] for scheme, scopes in wanted.items())
+
+
+def _required(document: Part, operation: Part) -> Security:
+    found = operation.get("security", document.get("security", []))
+    return [{scheme: frozenset(scopes) for scheme, scopes in each.items()} for each in found]
+
+
+def _schemes(old: Part, new: Part) -> Iterator[str]:
+    """Compare how credentials are sent; the sentences about them may change."""
+    was, now = (each.get("components", {}).get("securitySchemes", {}) for each in (old, new))
+    for name, scheme in was.items():
+        told = {key: value for key, value in now.get(name, {}).items() if key != "description"}
+        if told != {key: value for key, value in scheme.items() if key != "description"}:
+            yield f"the credentials {name} are sent in another way, or not at all"
 
 
 def _parameters(old: Part, new: Part, before: Part, after: Part) -> Iterator[str]:
@@ -66,6 +97,9 @@ def _bodies(old: Part, new: Part, before: Part, after: Part) -> Iterator[str]:
         if now.get("required"):
             yield "needs a body now"
         return
+    if now.get("required") and not was.get("required"):
+        yield "needs a body now"
+    yield from (f"does not take {each} any more" for each in sorted(set(was["content"]) - set(now["content"])))
     yield from _request(old, new, _content(was), _content(now), "", 0)
 
 
@@ -80,6 +114,8 @@ def _answers(old: Part, new: Part, before: Part, after: Part) -> Iterator[str]:
         for name in sorted(set(was.get("headers", {})) - set(now.get("headers", {}))):
             yield f"the header {name} of {status} is gone"
         if "content" in was:
+            kinds = set(was["content"]) - set(now.get("content", {}))
+            yield from (f"does not answer {each} any more" for each in sorted(kinds))
             yield from _answer(old, new, _content(was), _content(now), "", 0)
 
 
@@ -100,9 +136,8 @@ def _request(old: Part, new: Part, was: Part, now: Part, at: str, depth: int) ->
             yield f"{at} does not take {', '.join(sorted(map(str, lost)))} any more"
     elif _values(now) and not _values(was):
         yield f"{at} takes only {', '.join(sorted(map(str, _values(now))))} now"
-    for bound, sign in BOUNDS:
-        if bound in now and (bound not in was or sign * now[bound] < sign * was[bound]):
-            yield f"{at or 'the body'} has a narrower {bound}"
+    yield from (f"{at or 'the body'} {each}" for each in _rules(was, now))
+    yield from _variants(old, new, was, now, at, depth)
     fields, kept = was.get("properties", {}), now.get("properties", {})
     for name in sorted(set(now.get("required", ())) - set(was.get("required", ()))):
         yield f"{_path(at, name)} is required now"
@@ -113,6 +148,33 @@ def _request(old: Part, new: Part, was: Part, now: Part, at: str, depth: int) ->
             yield from _request(old, new, each, kept[name], _path(at, name), depth + 1)
     if "items" in was and "items" in now:
         yield from _request(old, new, was["items"], now["items"], f"{at}[]", depth + 1)
+
+
+def _rules(was: Part, now: Part) -> Iterator[str]:
+    """Compare what a value must fulfil. A format may be told where none was, because it only annotates."""
+    for bound, sign in BOUNDS:
+        if bound in now and (bound not in was or sign * now[bound] < sign * was[bound]):
+            yield f"has a narrower {bound}"
+    for rule in NEW_RULES:
+        if rule in now and now[rule] != was.get(rule) and (rule != "format" or rule in was):
+            yield f"has another {rule}"
+    if now.get("additionalProperties") is False and was.get("additionalProperties", True) is not False:
+        yield "takes no further fields any more"
+
+
+def _variants(old: Part, new: Part, was: Part, now: Part, at: str, depth: int) -> Iterator[str]:
+    """Compare the alternatives of a request by their names."""
+    before, after = (
+        {each["$ref"]: each for each in part.get("oneOf") or part.get("anyOf") or () if "$ref" in each}
+        for part in (was, now)
+    )
+    if not after:
+        return
+    for name, each in before.items():
+        if name not in after:
+            yield f"{at or 'the body'} does not take a {name.rsplit('/', 1)[1]} any more"
+        else:
+            yield from _request(old, new, each, after[name], at, depth + 1)
 
 
 def _answer(old: Part, new: Part, was: Part, now: Part, at: str, depth: int) -> Iterator[str]:
