@@ -33,6 +33,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = shutil.copytree(CLIENT, root / "clients" / "typescript", ignore=leave_out)
     (root / "docs").mkdir()
     shutil.copy(CLIENT.parents[1] / "docs" / "openapi.json", root / "docs")
+    shutil.copytree(CLIENT.parents[1] / "docs" / "released", root / "docs" / "released")
     run(folder, "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error")
     run(folder, "npm", "run", "generate")
     run(folder, "npm", "run", "build")

@@ -1,5 +1,5 @@
 // Write src/operations.ts: what the kernel must know of each operation while it runs.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const here = new URL(".", import.meta.url);
@@ -26,7 +26,13 @@ for (const [path, methods] of Object.entries(document.paths)) {
   }
 }
 
+const releases = readdirSync(new URL("../../../docs/released", here)).filter((name) => /^\d{4}-\d\d-\d\d\.json$/.test(name));
+const version = releases.sort().at(-1).slice(0, 10);
+
 const text = `// Generated from docs/openapi.json by \`npm run generate\`. Do not edit.
+/** The version of the API that this client was made for. */
+export const VERSION = "${version}";
+
 export const OPERATIONS = {
 ${entries.sort().join("\n")}
 } as const;

@@ -1,5 +1,5 @@
 import { EventStream, type EventOptions } from "./events.js";
-import { OPERATIONS } from "./operations.js";
+import { OPERATIONS, VERSION } from "./operations.js";
 import { errorOf, PortalUnreachable } from "./problem.js";
 import { DEFAULT_RETRY, repeat, type RetryPolicy } from "./retry.js";
 import type { operations } from "./schema.js";
@@ -105,7 +105,8 @@ class Kernel {
   }
 
   /** Send, and raise what is no success. */
-  private async answered(url: string, request: RequestInit): Promise<Response> {
+  private async answered(url: string, request: RequestInit & { headers: Headers }): Promise<Response> {
+    request.headers.set("portal-version", VERSION);
     let response: Response;
     try {
       response = await this.fetch(url, { ...request, credentials: this.byCookie ? "include" : "omit" });

@@ -14,6 +14,7 @@ import {
   type Portal,
   type PortalEvent,
 } from "../src/index.js";
+import { VERSION } from "../src/operations.js";
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -61,6 +62,13 @@ test("a write is repeated under one key until it is answered", async () => {
   assert.equal(seen.length, 4);
   assert.equal(keys.size, 1);
   assert.match([...keys][0] as string, /^[0-9a-f-]{36}$/);
+});
+
+test("every call names the version that the client was made for", async () => {
+  const { portal, seen } = await played(session, json(200, {}));
+  await portal.logIn(login);
+  await portal.payInvoice({ invoice_id: "7" });
+  assert.deepEqual(seen.map((each) => each.headers["portal-version"]), [VERSION, VERSION]);
 });
 
 test("two writes have two keys", async () => {
