@@ -52,6 +52,7 @@ CORES: dict[str, Core] = {
         ),
     ),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
+    "capabilities": Core(("app/readmodels/capabilities.py",), ("tests/readmodels/test_capabilities.py",)),
     "recovery": Core(("app/recovery.py",), ("tests/test_recovery.py",)),
     "cursors": Core(
         ("app/http/answering/signed_tokens.py", "app/keyring.py"),
