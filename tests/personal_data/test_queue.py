@@ -20,7 +20,8 @@ async def wait(resources: Resources, subject: Subject, person: dict[str, Any]) -
     """A change of the telephone number waits for WHMCS, and is due."""
     await resources.pool.execute(
         "INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until, "
-        "response_status, response_body) VALUES ($1, $2::uuid::text, 'k', 'change_profile', $2, '', 'queued', now(), 202, '{}')",
+        "response_status, response_body) "
+        "VALUES ($1, $2::uuid::text, 'k', 'change_profile', $2, '', 'queued', now(), 202, '{}')",
         COMMAND,
         subject.account_id,
     )
