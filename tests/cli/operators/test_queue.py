@@ -13,7 +13,8 @@ async def test_what_waits_is_listed_without_what_the_customer_wrote(portal: Any,
     assert "Nothing waits." in portal("queue").stdout
     for number, account in enumerate((ACCOUNT, OTHER, ACCOUNT)):
         await pool.execute(
-            "INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_hash, state, locked_until) "
+            "INSERT INTO portal.commands "
+            "(id, scope, idempotency_key, name, account_id, body_hash, state, locked_until) "
             "VALUES ($1, 's', $1::uuid::text, 'change_profile', $2, '', $3, now())",
             UUID(int=100 + number),
             account,
