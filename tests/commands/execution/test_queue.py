@@ -15,8 +15,8 @@ from app.lock_numbers import LockSpace
 from app.processes import queued_commands
 from app.settings import Settings
 from tests.commands.conftest import Desk
+from tests.commands.execution.queueing import PROFILE, away, back, due, worked, written
 from tests.http.logged_in import api, desk, hana, short_timeouts
-from tests.http.routes.queueing import PROFILE, away, back, due, worked, written
 from tests.http.routes.test_commands import change, pending, state, told, version
 from tests.personal_data.conftest import OPERATOR
 
