@@ -16,11 +16,12 @@ from app.processes import queued_commands
 from app.settings import Settings
 from tests.commands.conftest import Desk
 from tests.commands.execution.queueing import PROFILE, away, back, due, worked, written
+from tests.http.conftest import serve
 from tests.http.logged_in import api, desk, hana, short_timeouts
 from tests.http.routes.test_commands import change, pending, state, told, version
 from tests.personal_data.conftest import OPERATOR
 
-__all__ = ["api", "desk", "hana", "short_timeouts"]
+__all__ = ["api", "desk", "hana", "serve", "short_timeouts"]
 
 
 async def queued(api: httpx.AsyncClient, phone: str, key: str | None = None) -> str:
