@@ -53,6 +53,7 @@ def test_the_numbers_are_those_of_running_installations() -> None:
         "LEADER": 0x1B0E,
         "REBUILD": 0x1B0F,
         "CHORE": 0x1B10,
+        "QUEUE": 0x1B11,
     }
 
 

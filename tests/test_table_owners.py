@@ -70,8 +70,8 @@ OWNERS = {
     "read_model.documents": "app.projections.engine",
     "read_model.feeds": "app.ingest",
     "read_model.generations": "app.projections.engine",
-    "read_model.pending": "app.ingest.inbox",
     "read_model.outages": "app.integrations.admission",
+    "read_model.pending": "app.ingest.inbox",
     "read_model.upstreams": "app.integrations.admission",
 }
 """Table → the package, or module, that alone writes it. `portal.link_tokens` is of former releases and is

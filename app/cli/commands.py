@@ -24,13 +24,13 @@ from app.cli.operators.invite import invite
 from app.cli.operators.lag import lag
 from app.cli.operators.personal_data import erase_customer, export_customer
 from app.cli.operators.providers import providers, whm
-from app.cli.operators.queue import queue
 from app.cli.operators.rebuild import rebuild
 from app.cli.operators.reconcile import reconcile
 from app.cli.operators.reseal import reseal
 from app.cli.operators.schedule import schedule
 from app.cli.operators.services import services
 from app.cli.operators.staff import forget_second_factor, staff
+from app.cli.queue import queue
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -100,6 +101,50 @@ def test_the_rule_notices_what_is_not_declared() -> None:
         registry.declared(module)
     assert Command(refund_invoice, writes=(), away="refuse").name == "refund_invoice"  # type: ignore[arg-type]
     assert StaffCommand(write_off, "invoice.write_off", writes=(), away="refuse").action == "invoice.write_off"
+
+
+async def nothing(ctx: Any, actor: Any, request: Any) -> Any: ...
+
+
+def test_a_command_without_a_declaration_does_not_start() -> None:
+    """Its module cannot be imported, so no process that needs it starts."""
+    undeclared: tuple[dict[str, Any], ...] = ({}, {"writes": ("whmcs",)}, {"away": "refuse"})
+    for given in undeclared:
+        with pytest.raises(TypeError, match="Missing required argument"):
+            Command(nothing, **given)
+        with pytest.raises(TypeError, match="Missing required argument"):
+            StaffCommand(nothing, "nothing.do", **given)
+
+
+def test_a_declaration_that_contradicts_itself_does_not_start() -> None:
+    write: Any = lambda actor, request: None  # noqa: E731
+    wrong: tuple[dict[str, Any], ...] = (
+        {"writes": ("whmcs",), "away": "queue"},
+        {"writes": ("whmcs",), "away": "refuse", "queued_write": write},
+        {"writes": (), "away": "queue", "queued_write": write},
+        {"writes": ("whmcs",), "away": "queue", "queued_write": write, "replayable": False},
+    )
+    for given in wrong:
+        with pytest.raises(ValueError, match="nothing"):
+            Command(nothing, **given)
+
+
+def test_these_commands_wait_for_an_upstream_and_none_that_moves_money() -> None:
+    waiting = {command.name for command in registry.COMMANDS if command.away == "queue"}
+    assert waiting == {"cancel_subscription", "change_address", "change_profile", "comment_on_case"}
+    assert {command.away for command in registry.STAFF_COMMANDS} == {"refuse"}
+
+
+VENDORS = {"WHMCS": "whmcs", "Salesforce": "salesforce", "Freebit": "freebit", "WHM": "whm"}
+
+
+@pytest.mark.parametrize("module", registry.MODULES, ids=lambda module: module.__name__)
+def test_the_upstreams_that_a_module_says_it_writes_are_declared(module: ModuleType) -> None:
+    """`Writes: WHMCS client.` in its docstring, up to the next sentence that begins with `Reads`."""
+    said = " ".join((module.__doc__ or "").split())
+    writes = " ".join(re.findall(r"(?:Writes|Reads and writes): (.*?)(?= Reads: |$)", said))
+    named = {name for word, name in VENDORS.items() if re.search(rf"\b{word}\b(?!'s)", writes)}
+    assert named <= {upstream for command in registry.declared(module) for upstream in command.writes}
 
 
 STABLE_NAMES = {

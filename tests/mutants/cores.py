@@ -52,7 +52,10 @@ CORES: dict[str, Core] = {
         ),
     ),
     "freshness": Core(("app/readmodels/freshness.py",), ("tests/readmodels/test_freshness.py",)),
-    "recovery": Core(("app/recovery.py",), ("tests/test_recovery.py",)),
+    "capabilities": Core(
+        ("app/readmodels/ordering/capabilities.py",), ("tests/readmodels/ordering/test_capabilities.py",)
+    ),
+    "recovery": Core(("app/clock/recovery.py",), ("tests/clock/test_recovery.py",)),
     "cursors": Core(
         ("app/http/answering/signed_tokens.py", "app/keyring.py"),
         ("tests/http/answering/test_signed_tokens.py", "tests/test_keyring.py"),

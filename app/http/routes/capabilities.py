@@ -6,9 +6,9 @@ from app.http.answering.handler_types import AnyRequest, OwnAccount, ReadStore, 
 from app.http.answering.query_response import respond
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.policies.table import routes_of
-from app.queries import capabilities
-from app.queries.capabilities import Capabilities
-from app.readmodels.capabilities import CommandNeeds
+from app.queries.reading import capabilities
+from app.queries.reading.capabilities import Capabilities
+from app.readmodels.ordering.capabilities import CommandNeeds
 
 
 @get(

@@ -17,10 +17,10 @@ import asyncpg
 import structlog
 
 from app import tasks
+from app.clock.recovery import MOST_OUTAGES
 from app.db import is_outage
 from app.integrations.admission.breaker import Breaker, UpstreamAvailability
 from app.integrations.admission.upstream_admission import PROBE_SECONDS
-from app.recovery import MOST_OUTAGES
 
 CHANNEL = "portal_upstreams"
 LOOK_SECONDS = 1.0

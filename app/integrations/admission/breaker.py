@@ -10,12 +10,12 @@ from typing import Literal, Protocol
 import structlog
 from msgspec import Struct
 
+from app.clock.recovery import told_seconds
 from app.errors import UpstreamError, UpstreamMalformed
 from app.integrations.admission.budgets import Budget
 from app.integrations.admission.outcomes import CallOutcome, of_login, outcome_of
 from app.integrations.admission.pauses import pause_seconds
 from app.integrations.admission.streaks import Streak
-from app.recovery import told_seconds
 
 BreakerState = Literal["closed", "open", "half_open"]
 FIRST_RETRY_SECONDS = 2

@@ -6,10 +6,10 @@ Reads: read_model.parked, upstreams, outages.
 import random
 from uuid import UUID
 
+from app.clock.recovery import told_seconds
 from app.db import only_row
 from app.errors import NotReady
 from app.queries.reading.store import Store
-from app.recovery import told_seconds
 
 FAILED_RETRY_SECONDS = 900
 FAILED = "We could not read this yet, and our staff are informed. Please try again later, or contact support."

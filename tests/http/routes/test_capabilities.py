@@ -7,8 +7,8 @@ import httpx
 from app.commands.execution.context import Actor
 from app.commands.registry import COMMANDS
 from tests.commands.conftest import Desk
+from tests.commands.execution.queueing import away, back
 from tests.http.logged_in import api, desk, hana, short_timeouts
-from tests.http.routes.queueing import away, back
 from tests.http.routes.test_commands import change
 
 __all__ = ["api", "desk", "hana", "short_timeouts"]

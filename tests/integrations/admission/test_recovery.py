@@ -5,9 +5,9 @@ import asyncio
 import asyncpg
 import pytest
 
+from app.clock.recovery import MOST_OUTAGES
 from app.errors import UpstreamError
 from app.integrations.admission import pauses
-from app.recovery import MOST_OUTAGES
 from tests.integrations.admission.test_board import FINE, Process, hammer, processes, until
 from tests.integrations.scripted import Reply, Upstream
 

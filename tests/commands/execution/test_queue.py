@@ -11,15 +11,17 @@ import pytest
 from app.commands.execution.context import Actor
 from app.commands.identity.sessions import end_sessions, session_store
 from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamRejected, UpstreamUnreached
+from app.lock_numbers import LockSpace
 from app.processes import queued_commands
 from app.settings import Settings
 from tests.commands.conftest import Desk
+from tests.commands.execution.queueing import PROFILE, away, back, due, worked, written
+from tests.http.conftest import serve
 from tests.http.logged_in import api, desk, hana, short_timeouts
-from tests.http.routes.queueing import PROFILE, away, back, due, worked, written
 from tests.http.routes.test_commands import change, pending, state, told, version
 from tests.personal_data.conftest import OPERATOR
 
-__all__ = ["api", "desk", "hana", "short_timeouts"]
+__all__ = ["api", "desk", "hana", "serve", "short_timeouts"]
 
 
 async def queued(api: httpx.AsyncClient, phone: str, key: str | None = None) -> str:
@@ -307,3 +309,30 @@ def test_only_what_may_succeed_later_is_tried_again(error: Any, momentary: bool,
     assert queued_commands.is_momentary(error) is momentary
     if pauses:
         assert tuple(queued_commands.pause_seconds(error, each) for each in (0, 20)) == pauses
+
+
+async def test_requests_at_one_instant_are_counted_one_after_another(
+    desk: Desk, hana: Actor, serve: Any, short_timeouts: Settings
+) -> None:
+    """While another request has taken the last place and not committed yet, one more waits for it to be counted."""
+    few = msgspec.structs.replace(short_timeouts, queued_per_account=1)
+    opened = await session_store.open_session(desk.pool, few, hana.user_id or uuid4(), "", "")
+    waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND NOT granted)"
+    async with serve(few) as api:
+        api.headers["Authorization"] = f"Bearer {opened.token}"
+        await away(desk, api)
+        async with desk.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1, 0)", LockSpace.QUEUE)
+            await connection.execute(
+                "INSERT INTO portal.queued_commands (command_id, account_id, user_id, name, request, command_key, "
+                "address, request_id, upstreams, waits_for, next_attempt_at, expires_at) VALUES ($1, $2, $3, "
+                "'change_profile', '{}', 'k', '', '', '{whm}', 'whm', now(), now())",
+                uuid4(),
+                hana.account_id,
+                hana.user_id,
+            )
+            request = asyncio.create_task(change(api, "03-9999-1301"))
+            async with asyncio.timeout(60):
+                while not request.done() and not await desk.pool.fetchval(waiting, int(LockSpace.QUEUE)):
+                    await asyncio.sleep(0.05)
+        assert (await request).json()["code"] == "too_many_queued"

@@ -16,8 +16,8 @@ from app.db import only_row, rows
 from app.ordering.availability import account_refusal, to_do_first
 from app.ordering.standing import Standing
 from app.queries.reading.store import Answer, Store, etag_of
-from app.readmodels.capabilities import AccountFacts, Capability, CommandNeeds, UpstreamOutage, capability
 from app.readmodels.ordering.account_standing import standing_of
+from app.readmodels.ordering.capabilities import AccountFacts, Capability, CommandNeeds, UpstreamOutage, capability
 
 _FACTS = """
 SELECT EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_invoices')

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from app.recovery import remaining_seconds
+from app.clock.recovery import remaining_seconds
 
 AWAY = {
     "whmcs": ("billing_unavailable", "The billing system is unavailable."),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.recovery import FIRST_GUESS_SECONDS, LONGEST_SECONDS, SHORTEST_SECONDS, remaining_seconds, told_seconds
+from app.clock.recovery import FIRST_GUESS_SECONDS, LONGEST_SECONDS, SHORTEST_SECONDS, remaining_seconds, told_seconds
 
 DURATIONS = st.lists(st.floats(0, 100_000), max_size=50)
 ELAPSED = st.floats(0, 100_000)

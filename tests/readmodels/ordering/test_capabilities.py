@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.readmodels.capabilities import AccountFacts, CommandNeeds, UpstreamOutage, capability
+from app.readmodels.ordering.capabilities import AccountFacts, CommandNeeds, UpstreamOutage, capability
 
 NOW = datetime(2026, 1, 31, 12, 0, 20, tzinfo=UTC)
 FINE = AccountFacts(has={"invoice": True, "service": True, "payment_method": True}, order_refusal=None, room=1)
