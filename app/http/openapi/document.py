@@ -32,7 +32,7 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
         route = declared[path, method]
-        _accept_one_of_several(operation)
+        _describe_parameters(operation)
         _parameters(method, operation, route.policy)
         _responses(method, operation, route)
         if route.policy.is_open:
@@ -52,9 +52,11 @@ def _simplify(part: Any) -> None:
         part["oneOf"] = [each for each in part["oneOf"] if each != {"type": "integer"}]
 
 
-def _accept_one_of_several(operation: dict[str, Any]) -> None:
-    """Say of a query parameter with several values that it may also be given one alone."""
+def _describe_parameters(operation: dict[str, Any]) -> None:
+    """Say of a query parameter with several values that it may also be given one alone; describe each once."""
     for each in operation.get("parameters", ()):
+        if each.get("description") and each["schema"].get("description") == each["description"]:
+            del each["schema"]["description"]
         options = each.get("schema", {}).get("oneOf", [])
         lists = [option["items"] for option in options if option.get("type") == "array"]
         if each.get("in") == "query" and lists:

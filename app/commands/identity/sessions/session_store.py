@@ -124,20 +124,20 @@ async def left_seconds(pool: asyncpg.Pool, settings: Settings, token_hash: bytes
     return found
 
 
-class SessionEnds(Struct, frozen=True):
+class SessionLimits(Struct, frozen=True):
     """When a session ends: in any case, and if it is not used any more."""
 
     expires_at: datetime
     idle_expires_at: datetime
 
 
-async def ends_of(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> SessionEnds:
+async def ends_of(pool: asyncpg.Pool, settings: Settings, actor: Actor) -> SessionLimits:
     """Return when the caller's session ends. Its last use is recorded within `TOUCH_SECONDS`, so it counts from there.
 
     Raises:
         NotAuthenticated: it has ended.
     """
-    found = await row(pool, SessionEnds, _ENDS, actor.session_id, settings.session_idle_seconds, TOUCH_SECONDS)
+    found = await row(pool, SessionLimits, _ENDS, actor.session_id, settings.session_idle_seconds, TOUCH_SECONDS)
     if found is None:
         raise NotAuthenticated
     return found
