@@ -14,13 +14,13 @@ import structlog
 from app import tasks
 from app.http.middleware.request_context import REQUESTS, SECONDS
 from app.http.versions import usage
-from app.http.versions.usage import Usage
+from app.http.versions.usage import VersionUse
 from app.settings import Settings
 
 FLUSH_SECONDS = 0.2
 MOST_LINES = 200
 """The size of a batch, small enough that no request is delayed by writing it."""
-LogLine = tuple[str, str, int, float, float, Usage]
+LogLine = tuple[str, str, int, float, float, VersionUse]
 """(request id, route, status, duration in seconds, end as seconds since the epoch, version and ending operation)."""
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class AccessLog:
         await tasks.end(self._task)
         self.flush()
 
-    def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float, used: Usage) -> None:
+    def note(self, request_id: str, route: str, status: int, seconds: float, ended_at: float, used: VersionUse) -> None:
         """Add one answer."""
         self._lines.append((request_id, route, status, seconds, ended_at, used))
         if len(self._lines) >= MOST_LINES:

@@ -20,7 +20,7 @@ from app.http.middleware.cors import cors_headers
 from app.http.middleware.request_context import SECURITY_HEADERS, request_id_of
 from app.http.policies.ending import ending_headers
 from app.http.versions.contract import Contract, ServedVersion
-from app.http.versions.usage import Usage
+from app.http.versions.usage import VersionUse
 from app.queries.cache.answer_cache import AnswerCache
 from app.queries.cache.memory import CachedAnswer, version_line
 from app.settings import Settings
@@ -46,8 +46,8 @@ class RouteTerms(Struct, frozen=True):
     key: str
     most: int
     head: bytes
-    named: Usage
-    default: Usage
+    named: VersionUse
+    default: VersionUse
 
 
 class Answers:
@@ -108,7 +108,7 @@ def _terms(route: HotRoute, settings: Settings, vary: bytes, served: ServedVersi
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS, served.headers[0], *endings]
     limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='
     ending = route.operation if route.ending else ""
-    uses = Usage(served.name, "named", ending), Usage(served.name, "default", ending)
+    uses = VersionUse(served.name, "named", ending), VersionUse(served.name, "default", ending)
     return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode(), *uses)
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.http.answering.query_response import PRIVATE, public_cache
 from app.http.answering.signed_tokens import seal
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 from app.http.policies.policy import FirstPage, ListQuery, Policy, Query, RateClass
 from app.http.policies.table import DeclaredRoute
 from app.http.versions.endings import operation_of
@@ -43,7 +43,7 @@ class HotRoute(Struct, frozen=True):
     cache: str
     public: bool
     shared: bool
-    ending: Ending | None
+    ending: AnnouncedEnd | None
 
 
 class HotRoutes:

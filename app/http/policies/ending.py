@@ -14,7 +14,7 @@ GRACE_DAYS = 30
 HeaderPairs = list[tuple[bytes, bytes]]
 
 
-class Ending(Struct, frozen=True, kw_only=True):
+class AnnouncedEnd(Struct, frozen=True, kw_only=True):
     """The end of an operation, of some of its fields, or of a version.
 
     Attributes:
@@ -55,7 +55,7 @@ class Ending(Struct, frozen=True, kw_only=True):
         return now >= _midnight(self.sunset_on + timedelta(days=GRACE_DAYS))
 
 
-def ending_headers(endings: Iterable[Ending | None]) -> HeaderPairs:
+def ending_headers(endings: Iterable[AnnouncedEnd | None]) -> HeaderPairs:
     """Render the headers of an answer on which several ends bear: the earliest days, and a link to each."""
     found = [each for each in endings if each is not None]
     if not found:

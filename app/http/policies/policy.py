@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from app.commands.execution.context import Command
 from app.errors import PortalError
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 from app.queries.reading.page import Cursor, Page
 from app.queries.reading.store import Answer, Store
 
@@ -102,7 +102,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     conditional: bool = True
     cursor: str = ""
     fast: FastRead | FirstPage | None = None
-    ending: Ending | None = None
+    ending: AnnouncedEnd | None = None
 
     def __post_init__(self) -> None:
         """Refuse policies that contradict themselves.

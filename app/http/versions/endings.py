@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from app.http.answering.handler_types import AnyConnection
 from app.http.answering.problems import OperationRemoved
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 from app.http.policies.policy import policy_of
 from app.http.policies.table import DeclaredRoute
 
@@ -17,7 +17,7 @@ class EndingOperation(Struct, frozen=True):
     """An operation that ends, or that has fields that do."""
 
     name: str
-    ending: Ending
+    ending: AnnouncedEnd
 
 
 def ending_operations(routes: Iterable[DeclaredRoute]) -> dict[tuple[str, str], EndingOperation]:

@@ -11,7 +11,7 @@ from app.http.policies.ending import HeaderPairs, ending_headers
 from app.http.versions import usage
 from app.http.versions.contract import HEADER, Contract, ServedVersion
 from app.http.versions.endings import EndingOperation
-from app.http.versions.usage import Usage
+from app.http.versions.usage import VersionUse
 
 API = "/api/"
 SERVED = "served_version"
@@ -57,7 +57,7 @@ class Negotiation:
     def _count(self, scope: Scope, served: ServedVersion | None, header: bytes | None) -> None:
         ending = self._ending(scope)
         version = served.name if served else usage.REFUSED
-        usage.count(Usage(version, usage.chosen(header), ending.name if ending else ""))
+        usage.count(VersionUse(version, usage.chosen(header), ending.name if ending else ""))
 
     def _ending(self, scope: Scope) -> EndingOperation | None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]

@@ -16,7 +16,7 @@ ENDING_USED = Counter(
 )
 
 
-class Usage(NamedTuple):
+class VersionUse(NamedTuple):
     """What one request used: a version, whether it was `named` or the `default`, and an operation that ends, if it
     does."""
 
@@ -30,7 +30,7 @@ def chosen(header: bytes | None) -> str:
     return "default" if header is None else "named"
 
 
-def count(usage: Usage, times: int = 1) -> None:
+def count(usage: VersionUse, times: int = 1) -> None:
     """Count requests."""
     VERSIONS_USED.labels(usage.version, usage.chosen).inc(times)
     if usage.ending:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 
 QueryPairs = tuple[tuple[str, str], ...]
 
@@ -53,7 +53,7 @@ class ContractVersion(Struct, frozen=True, kw_only=True):
 
     day: date
     changes: tuple[ContractChange, ...] = ()
-    ending: Ending | None = None
+    ending: AnnouncedEnd | None = None
 
     @property
     def name(self) -> str:

@@ -3,14 +3,14 @@
 from datetime import date, datetime
 from typing import Any
 
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 from app.http.versions.contract import Contract
 from app.http.versions.moves import answered, field_renamed, parameter_renamed, renamed, replaced
 from app.http.versions.version import ContractChange, ContractVersion
 
 FORMER, NEWEST = "2026-11-30", "2027-06-01"
 SUNSET = date(2028, 1, 1)
-ENDING = Ending(deprecated_on=date(2027, 6, 1), sunset_on=SUNSET, see="/docs/versions#2027-06-01")
+ENDING = AnnouncedEnd(deprecated_on=date(2027, 6, 1), sunset_on=SUNSET, see="/docs/versions#2027-06-01")
 
 
 def as_bill(name: str, data: Any) -> tuple[str, Any] | None:

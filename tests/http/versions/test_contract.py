@@ -8,7 +8,7 @@ import pytest
 
 from app.cli.document import unconfigured
 from app.http.app import build
-from app.http.policies.ending import GRACE_DAYS, Ending, ending_headers
+from app.http.policies.ending import GRACE_DAYS, AnnouncedEnd, ending_headers
 from app.http.policies.table import routes_of
 from app.http.versions.contract import Contract
 from app.http.versions.endings import overdue_operations
@@ -92,11 +92,11 @@ def test_a_version_that_changes_an_operation_that_does_not_exist_is_refused(sett
 
 def test_an_end_without_half_a_year_of_notice_is_refused() -> None:
     with pytest.raises(ValueError, match="half a year"):
-        Ending(deprecated_on=date(2027, 1, 1), sunset_on=date(2027, 6, 1))
+        AnnouncedEnd(deprecated_on=date(2027, 1, 1), sunset_on=date(2027, 6, 1))
 
 
 def test_the_headers_of_several_ends_name_the_earliest_days_and_every_page() -> None:
-    later = Ending(deprecated_on=date(2027, 1, 1), sunset_on=date(2029, 1, 1), see="/docs/versions#later")
+    later = AnnouncedEnd(deprecated_on=date(2027, 1, 1), sunset_on=date(2029, 1, 1), see="/docs/versions#later")
     assert ending_headers([None, None]) == []
     assert dict(ending_headers([ENDING, None, later])) == {
         b"deprecation": b"@1798761600",

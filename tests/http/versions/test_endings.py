@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from app.cli.document import openapi_document, unconfigured
-from app.http.policies.ending import Ending
+from app.http.policies.ending import AnnouncedEnd
 from app.http.policies.policy import OPTION
 from app.http.policies.table import routes_of
 from app.http.routes.invoices import get_invoice, list_invoices, list_subscriptions
@@ -25,9 +25,9 @@ from tests.projections.conftest import feed
 
 __all__ = ["feed", "hana"]
 
-AHEAD = Ending(deprecated_on=date(2026, 1, 1), sunset_on=date(2099, 1, 1), see="/docs/versions#bills")
-PAST = Ending(deprecated_on=date(2020, 1, 1), sunset_on=date(2021, 1, 1))
-FIELDS = Ending(deprecated_on=date(2020, 1, 1), sunset_on=date(2021, 1, 1), fields=("plan",))
+AHEAD = AnnouncedEnd(deprecated_on=date(2026, 1, 1), sunset_on=date(2099, 1, 1), see="/docs/versions#bills")
+PAST = AnnouncedEnd(deprecated_on=date(2020, 1, 1), sunset_on=date(2021, 1, 1))
+FIELDS = AnnouncedEnd(deprecated_on=date(2020, 1, 1), sunset_on=date(2021, 1, 1), fields=("plan",))
 DECLARED = {list_invoices: AHEAD, get_invoice: PAST, list_subscriptions: FIELDS}
 
 
