@@ -202,7 +202,7 @@ async def staff(pool: asyncpg.Pool) -> list[str]:
 def address(path: str, ids: dict[str, str]) -> str:
     class Values(dict[str, str]):
         def __missing__(self, key: str) -> str:
-            return str(UUID(int=1)) if key in ("session_id", "account_id", "change_id") else "1"
+            return str(UUID(int=1)) if key in ("session_id", "account_id", "change_id", "export_id") else "1"
 
     return path.format_map(Values({**OTHERS, **ids}))
 

@@ -327,5 +327,14 @@ async def test_no_read_waits_for_a_table_of_the_writing_side(
 
 def _is_a_read(path: str) -> bool:
     """Return whether a route is a read of an account or of everybody, live reads and streams left out."""
-    live = ("/api/cases", "/usage", "/api/events", "/api/admin", "/api/health", "/api/auth", "/api/commands")
+    live = (
+        "/api/account/export",
+        "/api/cases",
+        "/usage",
+        "/api/events",
+        "/api/admin",
+        "/api/health",
+        "/api/auth",
+        "/api/commands",
+    )
     return path.startswith("/api/") and not any(word in path for word in live)

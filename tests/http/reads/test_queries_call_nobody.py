@@ -33,12 +33,14 @@ LIVE = {"/api/cases", "/api/cases/{case_id:str}", "/api/cases/{case_id:str}/atta
 """Support cases are read live from Salesforce: the one named exception among the GET routes."""
 STREAMS = {"/api/events"}
 NOTHING_YET = {
+    "/api/account/export",
+    "/api/account/export/{export_id:uuid}/archive",
     "/api/admin/fulfilments/{order_id:str}",
     "/api/admin/providers/{subscription_id:str}",
     "/api/commands/{command_id:str}",
 }
-"""Looked up, and answered 404: the test's customer has no order under way, no service that the portal provisioned, and
-no command in the ledger."""
+"""Looked up, and answered 404: the test's customer has no order under way, no service that the portal provisioned,
+no command in the ledger, and asked for no copy of their data."""
 OPEN = Policy(roles=ANYBODY, limit="public")
 QUIET_SECONDS = 0.3
 """What an answer sets off in the background calls within this, or never."""
@@ -104,6 +106,7 @@ async def known_ids(desk: Desk, hana: Actor) -> dict[str, str]:
         "category": "internet",
         "resource": "invoices",
         "command_id": str(uuid4()),
+        "export_id": str(uuid4()),
         "case_id": "500000000000001AAA",
         "attachment_id": "068000000000001AAA",
         "name": "clean",
