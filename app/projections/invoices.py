@@ -50,7 +50,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="invoices",
-        version=5,
+        version=6,
         source="whmcs",
         scope="record",
         root="invoice",

@@ -75,7 +75,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="orders",
-        version=5,
+        version=6,
         source="salesforce",
         scope="record",
         root="Order",

@@ -82,6 +82,11 @@ def in_language(text: str, language: Language) -> str:
     return said_in(text.phrases, language) or str(text)
 
 
+def stored_phrases(text: str) -> list[dict[str, Any]]:
+    """Return the phrases of a text as a `jsonb` column keeps them; none of a text that is no sentence."""
+    return [{"code": each.code, "params": each.params} for each in text.phrases] if isinstance(text, Sentence) else []
+
+
 def _plain(value: Parameter) -> Any:
     """Return a parameter as JSON has it."""
     if isinstance(value, Sentence):

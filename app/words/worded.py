@@ -15,7 +15,7 @@ from app.words.languages import DEFAULT, Language
 from app.words.sentence import Phrase, Sentence, said_in
 
 SUFFIX = "_phrases"
-_MARK = b'_phrases":[{'
+_MARK = b'_phrases":['
 _phrases = tuple[Phrase, ...]
 
 
@@ -29,6 +29,13 @@ class Worded(Struct, frozen=True):
             if isinstance(text, Sentence):
                 force_setattr(self, phrases, text.phrases)
                 force_setattr(self, name, str(text))
+            elif isinstance(text, list) and any(isinstance(each, Sentence) for each in text):
+                force_setattr(self, phrases, [_phrases_of(each) for each in text])
+                force_setattr(self, name, [str(each) for each in text])
+
+
+def _phrases_of(text: str) -> tuple[Phrase, ...]:
+    return text.phrases if isinstance(text, Sentence) else ()
 
 
 @cache
@@ -37,10 +44,9 @@ def _sentences(kind: type[Struct]) -> tuple[tuple[str, str], ...]:
     return tuple((each.removesuffix(SUFFIX), each) for each in kind.__struct_fields__ if each.endswith(SUFFIX))
 
 
-def sentence_in(struct: Worded, name: str) -> str:
-    """Return the sentence of a field, with its phrases if it has any."""
-    text, phrases = getattr(struct, name), getattr(struct, name + SUFFIX)
-    return Sentence(text, phrases) if phrases else str(text)
+def sentence_in(struct: Worded, name: str) -> Sentence:
+    """Return the sentence of a field with its phrases."""
+    return Sentence(getattr(struct, name), getattr(struct, name + SUFFIX))
 
 
 def translated(body: bytes, language: Language) -> bytes:
@@ -59,8 +65,11 @@ def _translate(tree: Any, language: Language) -> None:
     elif isinstance(tree, dict):
         for key, value in list(tree.items()):
             name = key.removesuffix(SUFFIX)
-            if name != key and isinstance(tree.get(name), str):
-                tree[name] = _said(value, language) or tree[name]
+            text = tree.get(name) if name != key else None
+            if isinstance(text, str):
+                tree[name] = _said(value, language) or text
+            elif isinstance(text, list) and isinstance(value, list) and len(text) == len(value):
+                tree[name] = [_said(phrases, language) or each for each, phrases in zip(text, value, strict=True)]
             elif isinstance(value, dict | list):
                 _translate(value, language)
 

@@ -16,6 +16,7 @@ from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records
 from app.readmodels.profiles import Profile, profile_of
+from app.words.sentence import say
 
 PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
@@ -46,7 +47,7 @@ async def edit(
             if mine:
                 return await _edit(ctx, actor, fields, is_expected, write)
         if asyncio.get_running_loop().time() > deadline:
-            raise Conflict("Another change of yours is being saved. Please try again.", code="edit_in_progress")
+            raise Conflict(say("account.edit_in_progress"), code="edit_in_progress")
         await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -70,7 +71,7 @@ async def _edit(
         raise
     except UpstreamRejected as error:
         log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
-        sentence = "The billing system refused these details. Please correct them, or contact support."
+        sentence = say("account.details_refused")
         raise RuleViolated(sentence, code="details_refused") from error
     read_at = now()
     changed = await ctx.whmcs.client(actor.whmcs_client_id)

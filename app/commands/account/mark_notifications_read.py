@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.errors import NotFound
 from app.readmodels.notifications import SHOWN, UNREAD
+from app.words.sentence import say
 
 _MARK = f"""
 WITH wanted AS (
@@ -52,7 +53,7 @@ async def read_notification(ctx: Context, actor: Actor, request: ReadNotificatio
     """
     account_id = actor.account_id_or_refuse()
     if not await ctx.pool.fetchval(_MARK, account_id, request.notification_id, None):
-        raise NotFound("There is no such notification.", code="notification_not_found")
+        raise NotFound(say("account.notification_not_found"), code="notification_not_found")
     unread = Unread(await ctx.pool.fetchval(UNREAD, account_id))
     return Done(unread, outcome="shown", target=request.notification_id)
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from app.errors import RuleViolated, UpstreamRejected, Violation
+from app.words.sentence import say
 
 CONTENT_CODES = frozenset(
     {
@@ -21,7 +22,7 @@ CONTENT_CODES = frozenset(
 )
 """Salesforce's codes for a value that it refuses however often it is sent."""
 CODE = "field_refused"
-SENTENCE = "This value was not accepted. Please correct it, or contact support."
+SENTENCE = say("fields.refused")
 
 log = structlog.get_logger()
 

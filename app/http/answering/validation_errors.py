@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from app.errors import InvalidRequest, PortalError, Violation
 from app.inputs.words import violation
+from app.words.sentence import say
 
 
 def of_malformed(error: Exception) -> PortalError:
@@ -17,7 +18,7 @@ def of_malformed(error: Exception) -> PortalError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, msgspec.DecodeError) and not isinstance(cause, msgspec.ValidationError):
-            return InvalidRequest("The body is not valid JSON.", code="malformed_json")
+            return InvalidRequest(say("problems.malformed_json"), code="malformed_json")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, ValidationException):
         return InvalidRequest(errors=_parameters(error))
@@ -31,4 +32,4 @@ def _parameters(error: ValidationException) -> list[Violation]:
     extra = error.extra if isinstance(error.extra, list) else []
     named = [(str(each.get("key", "")), str(each.get("message", ""))) for each in extra if isinstance(each, dict)]
     violations = [violation(name, "", sentence) for name, sentence in named]
-    return [Violation(each.field, "invalid_parameter", each.message, each.params) for each in violations]
+    return [msgspec.structs.replace(each, code="invalid_parameter") for each in violations]

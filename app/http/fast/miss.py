@@ -14,7 +14,9 @@ from app.http.fast.routes import HotRoute
 from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import EVERYONE, CachedAnswer
+from app.queries.reading.spoken import own_language, spoken
 from app.queries.reading.store import Answer
+from app.words.languages import Language
 
 OnFetched = Callable[[ResponseParts | None], None]
 """Receives the answer, or None where the framework answers."""
@@ -27,8 +29,9 @@ class Miss(Struct):
 
     Attributes:
         part: the part of the path that the route's template leaves open.
-        name: the path as it was sent, under which the answer is cached.
+        name: the name under which the answer is cached: the path as it was sent, and the language if it has sentences.
         subject: the account or address that the request counts against; empty until it is known.
+        language: of the sentences of the answer; None for the customer's own.
     """
 
     route: HotRoute
@@ -39,6 +42,7 @@ class Miss(Struct):
     digest: str
     subject: str
     began: float
+    language: Language | None
 
     @property
     def owner(self) -> str:
@@ -89,8 +93,12 @@ class Fetching:
         else:
             self._answer(self._layers.cache.keep(self._miss.owner, self._miss.name, version, rendered.result()))
 
-    def _render(self) -> Awaitable[Answer]:
-        return self._miss.route.query(self._layers.store, UUID(self._miss.owner), self._miss.part)
+    async def _render(self) -> Answer:
+        miss, store = self._miss, self._layers.store
+        answer = await miss.route.query(store, UUID(miss.owner), miss.part)
+        if not miss.route.worded:
+            return answer
+        return spoken(answer, miss.language or await own_language(store, UUID(miss.owner)))
 
     async def seek(self) -> None:
         """Take the long way: wait for a lease, then look up the session, the cache version and the answer."""

@@ -91,6 +91,7 @@ class Answers:
 
 def _terms(route: HotRoute, settings: Settings, vary: bytes) -> RouteTerms:
     most = per_minute(route.limit, settings)
+    vary += b", Accept-Language" if route.worded else b""
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS]
     limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='
     return RouteTerms(f"portal:rate:{route.limit}:", most, _lines(lines) + limit.encode())

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.http.answering.languages import is_worded
 from app.http.answering.query_response import PRIVATE, public_cache
 from app.http.answering.signed_tokens import seal
 from app.http.policies.policy import FirstPage, ListQuery, Policy, Query, RateClass
@@ -30,6 +31,7 @@ class HotRoute(Struct, frozen=True):
         limit: the class in which its requests are counted.
         public: needs no session.
         shared: the same bytes for all accounts, cached once.
+        worded: its answers can have sentences, and are cached by language.
     """
 
     template: str
@@ -38,6 +40,7 @@ class HotRoute(Struct, frozen=True):
     cache: str
     public: bool
     shared: bool
+    worded: bool
 
 
 class HotRoutes:
@@ -78,6 +81,7 @@ def _hot(route: DeclaredRoute, settings: Settings) -> HotRoute:
         cache=public_cache(settings) if policy.is_open else PRIVATE,
         public=policy.is_open,
         shared=fast.shared,
+        worded=is_worded(route.handler),
     )
 
 

@@ -18,6 +18,8 @@ from app.http.fast.layers import FastLayers
 from app.http.guards.client_address import client_address
 from app.http.policies.policy import CUSTOMER, Policy, policy_of
 from app.settings import Settings
+from app.words.languages import preferred
+from app.words.sentence import say
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
@@ -37,7 +39,8 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
         layers: FastLayers = connection.app.state.layers
         pool, touches = layers.store.pool, layers.touches
         actor = await session_store.find(pool, context.settings, token, request_id, address, touches)
-    connection.state.actor = actor or Actor(request_id=request_id, address=address)
+    language = preferred(", ".join(connection.headers.getall("accept-language", [])))
+    connection.state.actor = actor or Actor(request_id=request_id, address=address, language=language)
     connection.state.by_cookie = by_cookie
 
 
@@ -67,13 +70,11 @@ async def _require_role(context: Context, policy: Policy, actor: Actor, connecti
         target = f"{connection.scope.get('method', '')} {connection.scope['path']}"
         await execute.record(context.pool, actor, "staff_access", outcome, target=target)
     if not allowed and roles <= CUSTOMER and actor.role != "customer":
-        raise NotAllowed("This needs a customer's session.", code="customer_session_required")
+        raise NotAllowed(say("problems.customer_session_required"), code="customer_session_required")
     if not allowed:
         raise NotAllowed
     if actor.role != "customer" and policy.second_factor and not actor.mfa:
-        raise NotAllowed(
-            "Members of staff need a second factor. Set one up, then log in with it.", code="second_factor_required"
-        )
+        raise NotAllowed(say("problems.second_factor_required"), code="second_factor_required")
 
 
 async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -83,7 +84,7 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = connection.headers.get("content-encoding", "").strip().lower()
     if has_body and coding not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body without a content coding.")
+        raise UnsupportedMediaType(say("problems.content_coding_unknown"))
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType
 
@@ -97,15 +98,13 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
         known = all_known[handler] = _parameters(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
-        problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
-        raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
+        problems = [Violation(name, "unknown_parameter", say("fields.unknown_parameter")) for name in unknown]
+        raise InvalidRequest(say("problems.unknown_parameter"), code="unknown_parameter", errors=problems)
     given = connection.query_params
     repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_collection]
     if repeated:
-        problems = [Violation(name, "repeated_parameter", "Send it once.") for name in sorted(set(repeated))]
-        raise InvalidRequest(
-            "A query parameter that takes one value is sent twice.", code="repeated_parameter", errors=problems
-        )
+        problems = [Violation(name, "repeated_parameter", say("fields.once")) for name in sorted(set(repeated))]
+        raise InvalidRequest(say("problems.repeated_parameter"), code="repeated_parameter", errors=problems)
 
 
 def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
@@ -145,4 +144,4 @@ def _require_csrf(settings: Settings, actor: Actor, given: str) -> None:
     except ValueError:
         mac = b""
     if not settings.keyring.signed(_csrf_message(actor.session_id), mac):
-        raise NotAllowed("The X-CSRF-Token header is missing or wrong.", code="csrf_token_invalid")
+        raise NotAllowed(say("problems.csrf_token_invalid"), code="csrf_token_invalid")

@@ -30,6 +30,7 @@ from app.http.policies.policy import CUSTOMER, Policy
 from app.queries import subscriptions
 from app.queries.reading.store import Store
 from app.queries.shapes import SubscriptionAnswer
+from app.words.sentence import say
 
 
 class WantedPlan(Struct, forbid_unknown_fields=True):
@@ -201,7 +202,7 @@ def _changed(store: Store, account_id: UUID, subscription_id: str) -> Render:
 async def _shown_or_refuse(store: Store, account_id: UUID, subscription_id: str) -> SubscriptionAnswer:
     found = await _shown(store, account_id, subscription_id)
     if found is None:
-        raise NotFound("There is no such subscription.", code="subscription_not_found")
+        raise NotFound(say("subscriptions.not_found"), code="subscription_not_found")
     return found
 
 
