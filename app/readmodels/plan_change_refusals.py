@@ -21,5 +21,7 @@ _STORED: Mapping[str, Sentence] = {str(each): each for each in (UNREACHABLE, REF
 
 
 def of_stored(reason: str | None) -> Sentence | None:
-    """Return the sentence that a record keeps; None without one. One of an earlier release has no phrases."""
-    return _STORED.get(reason, Sentence(reason, ())) if reason else None
+    """Return the sentence that a record keeps; None without one. An unknown one is said as it is."""
+    if not reason:
+        return None
+    return _STORED.get(reason) or say("subscriptions.other_reason", text=reason)

@@ -30,7 +30,7 @@ class Worded(Struct, frozen=True):
                 force_setattr(self, phrases, text.phrases)
                 force_setattr(self, name, str(text))
             elif isinstance(text, list) and any(isinstance(each, Sentence) for each in text):
-                force_setattr(self, phrases, [_phrases_of(each) for each in text])
+                force_setattr(self, phrases, tuple(_phrases_of(each) for each in text))
                 force_setattr(self, name, [str(each) for each in text])
 
 

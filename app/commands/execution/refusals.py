@@ -42,9 +42,7 @@ def named(fields: Mapping[str, str]) -> Iterator[None]:
         log.warning("upstream_refused_content", upstream=error.upstream, operation=error.operation, error=str(error))
         refused = dict.fromkeys(fields[name] for name in _names_in(error) if name in fields)
         problems = [Violation(field, CODE, SENTENCE) for field in refused]
-        raise RuleViolated(
-            "Your input was not accepted. Please correct it, or contact support.", code=CODE, errors=problems
-        ) from error
+        raise RuleViolated(say("account.input_refused"), code=CODE, errors=problems) from error
 
 
 def _names_in(error: UpstreamRejected) -> list[str]:

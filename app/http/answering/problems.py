@@ -225,7 +225,7 @@ def status_of_kind(kind: type[PortalError]) -> int:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer any exception with a problem. An unexpected one is logged in full and shown as a generic sentence."""
-    known = _known(error)
+    known = _known(error, request)
     if isinstance(known, errors.UpstreamError):
         log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
     elif isinstance(known, Unavailable):
@@ -297,7 +297,7 @@ def as_told(error: PortalError) -> PortalError:
     return error
 
 
-def _known(error: Exception) -> PortalError:
+def _known(error: Exception, request: Request[Any, Any, Any]) -> PortalError:
     if isinstance(error, PortalError):
         return error
     if is_outage(error):
@@ -309,7 +309,7 @@ def _known(error: Exception) -> PortalError:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge()
     if isinstance(error, ValidationException | SerializationException | HTTPException):
-        return of_malformed(error)
+        return of_malformed(error, request)
     return PortalError()
 
 
