@@ -140,7 +140,6 @@ def build(settings: Settings) -> Litestar:
         logging_config=None,
     )
     require_policies(app)
-    app.state.known_parameters = {}
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
     bodies = RequestBodies(
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of

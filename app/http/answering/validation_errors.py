@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.handlers.base import BaseRouteHandler
 from litestar.typing import FieldDefinition
 
 from app.errors import InvalidRequest, PortalError, Violation
+from app.http.answering.declared_parameters import parameters_of
 from app.inputs.faults import faults_of
 from app.inputs.words import violation
 from app.words.sentence import say
@@ -52,8 +52,7 @@ def _precise(found: list[Violation], others: tuple[Violation, ...]) -> Iterator[
 
 def _others(request: Any) -> tuple[Violation, ...]:
     """Look at every query parameter that is sent: the framework stops at the first that is wrong."""
-    known: dict[BaseRouteHandler, dict[str, FieldDefinition]] = request.app.state.known_parameters
-    fields = known.get(request.route_handler, {})
+    fields = parameters_of(request.route_handler)
     given = request.query_params
     found = []
     for name in given:

@@ -5,12 +5,12 @@ CSRF token.
 """
 
 from litestar.handlers.base import BaseRouteHandler
-from litestar.typing import FieldDefinition
 
 from app.commands.execution import execute
 from app.commands.execution.context import Actor, Context
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from app.http.answering.declared_parameters import parameters_of
 from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
@@ -23,8 +23,6 @@ from app.words.sentence import say
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
-WIRED = frozenset({"request", "data"})
-"""Arguments of handlers that are no parameters of the request."""
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -92,10 +90,7 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
     of two values neither is right."""
-    all_known: dict[BaseRouteHandler, dict[str, FieldDefinition]] = connection.app.state.known_parameters
-    known = all_known.get(handler)
-    if known is None:
-        known = all_known[handler] = _parameters(handler)
+    known = parameters_of(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
         problems = [Violation(name, "unknown_parameter", say("fields.unknown_parameter")) for name in unknown]
@@ -105,20 +100,6 @@ async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHan
     if repeated:
         problems = [Violation(name, "repeated_parameter", say("fields.once")) for name in sorted(set(repeated))]
         raise InvalidRequest(say("problems.repeated_parameter"), code="repeated_parameter", errors=problems)
-
-
-def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
-    """List the parameters of a handler and of what it depends on, by the name that callers use."""
-    providers = handler.resolve_dependencies()
-    found: dict[str, FieldDefinition] = {}
-    waiting = [handler.parsed_fn_signature.parameters]
-    while waiting:
-        for name, field in waiting.pop().items():
-            if name in providers:
-                waiting.append(providers[name].parsed_fn_signature.parameters)
-            elif name not in WIRED:
-                found[getattr(field.kwarg_definition, "name", None) or name] = field
-    return found
 
 
 def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
