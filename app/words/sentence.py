@@ -41,6 +41,10 @@ class Sentence(str):
         made.phrases = tuple(phrases)
         return made
 
+    def __getnewargs__(self) -> tuple[str, tuple[Phrase, ...]]:  # type: ignore[override]
+        """Return what a copy is made of."""
+        return str(self), self.phrases
+
 
 def say(code: str, /, **params: Parameter) -> Sentence:
     """Say what a catalog has under this code.
