@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.errors import Overloaded
+from app.words.sentence import say
 
 WAIT_SECONDS = 5.0
 
@@ -52,5 +53,5 @@ class ConcurrencyLimit:
                     own.release()
                     raise
         except TimeoutError as error:
-            sentence = "We are very busy at the moment. Please try again in a few seconds."
+            sentence = say("problems.server_busy")
             raise Overloaded(sentence, code="server_busy") from error

@@ -32,29 +32,45 @@ PortalError
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
+from app.words.sentence import Phrase, Sentence, say
+from app.words.worded import Worded, sentence_in
 
-class Violation(Struct, frozen=True, omit_defaults=True):
+ShapeRule = Literal["required", "too_short", "too_long", "invalid_format", "not_one_of", "invalid"]
+"""The rules of shape that a value can break; `invalid` is any other one."""
+
+
+class Violation(Worded, frozen=True, omit_defaults=True):
     """One fault of a request: the field (dotted path), a stable code and a sentence.
 
     `params` are the numbers and words of the sentence by name, for a client with its own wording: `most`, `least`,
     `expected`, `choices`. `pointer` is the field as a JSON pointer into the body (RFC 6901); it is left out for
-    anything outside the body.
+    anything outside the body. `rule` is the rule of shape that the value breaks; it is left out where a well-formed
+    value breaks a rule of business. `message_phrases` are the codes and parameters of the sentence.
     """
 
     field: str
     code: str
     message: str
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
     pointer: str = ""
+    rule: ShapeRule | None = None
+    message_phrases: tuple[Phrase, ...] = ()
 
 
-class Advice(Struct, frozen=True):
-    """A stable code with its sentence."""
+class Advice(Worded, frozen=True):
+    """A stable code with its sentence, and the phrases that it consists of."""
 
     code: str
     message: str
+    message_phrases: tuple[Phrase, ...] = ()
+
+    @property
+    def sentence(self) -> Sentence:
+        """The sentence with its phrases."""
+        return sentence_in(self, "message")
 
 
 class PasswordFeedback(Struct, frozen=True):
@@ -82,7 +98,7 @@ class PortalError(Exception):
     """
 
     code = "internal_error"
-    detail = "Something went wrong on our side. Please try again later."
+    detail: str = say("problems.internal_error")
     retry_after_seconds: int | None = None
 
     def __init__(
@@ -109,58 +125,58 @@ class PortalError(Exception):
 
 class InvalidRequest(PortalError):
     code = "invalid_request"
-    detail = "The request could not be understood. Check the fields named in errors."
+    detail = say("problems.invalid_request")
 
 
 class RuleViolated(PortalError):
     code = "rule_violated"
-    detail = "The request breaks a rule. See errors for each one."
+    detail = say("problems.rule_violated")
 
 
 class NotFound(PortalError):
     code = "not_found"
-    detail = "There is nothing here under that id."
+    detail = say("problems.not_found")
 
 
 class Conflict(PortalError):
     code = "conflict"
-    detail = "The request clashes with the present state. Read it again and retry."
+    detail = say("problems.conflict")
 
 
 class Outdated(PortalError):
     code = "precondition_failed"
-    detail = "This was changed meanwhile. Read it again, look at what changed, and send your change once more."
+    detail = say("problems.precondition_failed")
 
 
 class NotAuthenticated(PortalError):
     code = "not_authenticated"
-    detail = "Please log in."
+    detail = say("problems.not_authenticated")
 
 
 class NotAllowed(PortalError):
     code = "not_allowed"
-    detail = "You are not allowed to do this."
+    detail = say("problems.not_allowed")
 
 
 class PaymentRefused(PortalError):
     code = "payment_declined"
-    detail = "Your payment method was declined and nothing was charged. Try another, or pay on the payment page."
+    detail = say("problems.payment_declined")
 
 
 class RateLimited(PortalError):
     code = "rate_limited"
-    detail = "Too many requests. Please wait a moment and try again."
+    detail = say("problems.rate_limited")
     retry_after_seconds = 60
 
 
 class TooLarge(PortalError):
     code = "body_too_large"
-    detail = "The request body is too large."
+    detail = say("problems.body_too_large")
 
 
 class NotReady(PortalError):
     code = "not_ready"
-    detail = "We are still preparing your account. Please try again in a moment."
+    detail = say("problems.not_ready")
     retry_after_seconds = 5
 
 
@@ -179,7 +195,7 @@ class TransactionPooler(PortalError):
 
 class Overloaded(PortalError):
     code = "inbox_full"
-    detail = "More has come in than we can take at the moment. Please send it again in a few seconds."
+    detail = say("problems.inbox_full")
     retry_after_seconds = 5
 
 
@@ -199,7 +215,7 @@ class QueueFull(Overloaded):
 
 class ScannerUnavailable(PortalError):
     code = "scanner_unavailable"
-    detail = "We cannot check files at the moment. Nothing was sent; please try again in a minute."
+    detail = say("problems.scanner_unavailable")
     retry_after_seconds = 60
 
 
@@ -212,7 +228,7 @@ class UpstreamError(PortalError):
     """
 
     code = "upstream_error"
-    detail = "A system we depend on could not complete this. Please try again later."
+    detail = say("problems.upstream_error")
     retry_after_seconds: int | None = 30
 
     def __init__(
@@ -241,7 +257,7 @@ class UpstreamError(PortalError):
 
 class UpstreamUnavailable(UpstreamError):
     code = "upstream_unavailable"
-    detail = "A system we depend on is unavailable. Please try again later."
+    detail = say("problems.upstream_unavailable")
 
 
 class UpstreamUnreached(UpstreamUnavailable):
@@ -250,26 +266,24 @@ class UpstreamUnreached(UpstreamUnavailable):
 
 class UpstreamBusy(UpstreamUnavailable):
     code = "upstream_busy"
-    detail = "A system we depend on is busy. Please try again in a moment."
+    detail = say("problems.upstream_busy")
 
 
 class SupportUnavailable(UpstreamUnavailable):
     code = "support_unavailable"
-    detail = "The support system is unavailable. Please try again later."
+    detail = say("problems.support_unavailable")
 
 
 class OutcomeUnknown(UpstreamError):
     code = "outcome_unknown"
-    detail = (
-        "We did not hear back in time. We are checking what happened; please look again in a moment before retrying."
-    )
+    detail = say("problems.outcome_unknown")
 
 
 class UpstreamRejected(UpstreamError):
     """A permanent refusal. `fields` are those that the upstream itself names, in its own spelling."""
 
     code = "upstream_rejected"
-    detail = "The request was refused by the system that keeps this record."
+    detail = say("problems.upstream_rejected")
     retry_after_seconds = None
 
     def __init__(
@@ -281,14 +295,14 @@ class UpstreamRejected(UpstreamError):
 
 class UpstreamNotFound(UpstreamRejected):
     code = "upstream_not_found"
-    detail = "The record does not exist in the system that keeps it."
+    detail = say("problems.upstream_not_found")
 
 
 class UpstreamAuthFailed(UpstreamError):
     code = "upstream_auth_failed"
-    detail = "A system we depend on is unavailable. Please try again later."
+    detail = say("problems.upstream_unavailable")
 
 
 class UpstreamMalformed(UpstreamError):
     code = "upstream_malformed"
-    detail = "A system we depend on gave an answer we could not read. Please try again later."
+    detail = say("problems.upstream_malformed")

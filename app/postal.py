@@ -12,6 +12,7 @@ from msgspec.structs import asdict, replace
 
 from app.errors import Violation
 from app.inputs.numbers import folded
+from app.words.sentence import say
 
 _CODES = """
 AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA CC
@@ -69,22 +70,22 @@ def normalised(address: Address, *, within: str = "") -> tuple[Address, list[Vio
     postcode = _postcode(tidy.postcode) if japanese else tidy.postcode
     state = _prefecture(tidy.state) if japanese else tidy.state
     wrong = [
-        Violation(f"{within}{name}", "field_empty", "Please fill this in.")
+        Violation(f"{within}{name}", "field_empty", say("fields.empty"))
         for name in ("address1", "city")
         if not getattr(tidy, name)
     ]
     if tidy.country not in COUNTRIES:
-        wrong.append(Violation(f"{within}country", "country_unknown", "There is no country with this code."))
+        wrong.append(Violation(f"{within}country", "country_unknown", say("fields.country_unknown")))
     if not postcode:
-        sentence = "A Japanese postal code has seven digits, for example 160-0022." if japanese else _EMPTY
+        sentence = say("fields.japanese_postcode") if japanese else _EMPTY
         wrong.append(Violation(f"{within}postcode", "postcode_invalid", sentence))
     if not state:
-        sentence = "Please choose one of the 47 prefectures." if japanese else _EMPTY
+        sentence = say("fields.prefecture") if japanese else _EMPTY
         wrong.append(Violation(f"{within}state", "prefecture_unknown" if japanese else "field_empty", sentence))
     return replace(tidy, postcode=postcode or tidy.postcode, state=state or tidy.state), wrong
 
 
-_EMPTY = "Please fill this in."
+_EMPTY = say("fields.empty")
 
 
 def in_one_line(address: Address) -> str:

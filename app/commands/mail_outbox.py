@@ -16,13 +16,17 @@ import asyncpg
 import structlog
 
 from app.commands.account import dunning_mail
+from app.commands.execution.composed_mail import Addressee, mail
 from app.commands.identity import reset_tokens, sign_in_codes
 from app.commands.identity.enrolment import enrolment_mails
 from app.db import Db, is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.inputs.text import said
 from app.integrations.mail import Mail, send
+from app.readmodels import plan_change_refusals as refusals
 from app.settings import Settings
+from app.words.languages import Language, known
+from app.words.sentence import Sentence, say, together
 
 MailKind = Literal[
     "password_reset",
@@ -59,9 +63,14 @@ _TAKE = """
 UPDATE portal.mails SET next_attempt_at = clock_timestamp() + $1 * interval '1 second'
 WHERE id = (SELECT id FROM portal.mails WHERE finished_at IS NULL AND next_attempt_at <= clock_timestamp()
             ORDER BY next_attempt_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, recipient, about, attempts
+RETURNING id, kind, recipient, about, attempts, language
 """
-_USER = "SELECT id, email FROM portal.users WHERE lower(email) = lower($1)"
+_USER = """
+SELECT u.id, u.email, p.language FROM portal.users u
+LEFT JOIN portal.id_mappings m ON m.user_id = u.id
+LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
+WHERE lower(u.email) = lower($1)
+"""
 _FINISH = "UPDATE portal.mails SET finished_at = now(), outcome = $2, error = $3, attempts = attempts + 1 WHERE id = $1"
 _LATER = (
     "UPDATE portal.mails SET attempts = attempts + 1, error = $2, "
@@ -76,13 +85,17 @@ async def enqueue(connection: Db, kind: MailKind, recipient: str) -> None:
     await connection.execute("INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2)", kind, recipient)
 
 
-async def enqueue_once(connection: Db, kind: MailKind, recipient: str) -> None:
-    """Enqueue a mail that strangers can request, unless one of its kind is waiting. `recipient` is in lower case."""
+async def enqueue_once(connection: Db, kind: MailKind, recipient: str, language: Language | None = None) -> None:
+    """Enqueue a mail that strangers can request, unless one of its kind is waiting. `recipient` is in lower case.
+
+    `language` is that of the request; it counts for a recipient who has no language of their own.
+    """
     await connection.execute(
-        "INSERT INTO portal.mails (kind, recipient) VALUES ($1, $2) ON CONFLICT (kind, recipient) "
+        "INSERT INTO portal.mails (kind, recipient, language) VALUES ($1, $2, $3) ON CONFLICT (kind, recipient) "
         "WHERE finished_at IS NULL AND kind IN ('password_reset', 'sign_in_code') DO NOTHING",
         kind,
         recipient,
+        language,
     )
 
 
@@ -131,9 +144,13 @@ async def _one(pool: asyncpg.Pool, settings: Settings, row: Any) -> None:
 async def _written(pool: asyncpg.Pool, settings: Settings, row: Any) -> Mail | None:
     async with pool.acquire() as connection, connection.transaction():
         user = await connection.fetchrow(_USER, row["recipient"])
+        language = known(row["language"] or (user and user["language"]))
         if write := enrolment_mails.WRITERS.get(row["kind"]):  # to mailboxes that need not belong to a user
-            return await write(connection, settings, row["recipient"], row["about"])
-        return await WRITERS[row["kind"]](connection, settings, user, row["about"]) if user else None
+            return await write(connection, settings, Addressee(row["recipient"], language), row["about"])
+        if user is None:
+            return None
+        to = Addressee(user["email"], known(user["language"] or row["language"]), user["id"])
+        return await WRITERS[row["kind"]](connection, settings, to, row["about"])
 
 
 async def _postpone(connection: Db, row: Any, error: Exception) -> None:
@@ -151,7 +168,7 @@ def _link(settings: Settings, token: str) -> str:
     return page.replace("{token}", token)
 
 
-async def _is_in_mailbox(connection: Db, kind: MailKind, table: str, user: Any) -> bool:
+async def _is_in_mailbox(connection: Db, kind: MailKind, table: str, to: Addressee) -> bool:
     """Tell if such a mail was sent within the pause, and its token or code is still valid. A mail that was written but
     not sent does not count."""
     return bool(
@@ -161,100 +178,73 @@ async def _is_in_mailbox(connection: Db, kind: MailKind, table: str, user: Any) 
             f"AND EXISTS (SELECT FROM {table} WHERE user_id = $3 AND used_at IS NULL AND expires_at > now() "
             "             AND created_at > now() - $4 * 2 * interval '1 second')",
             kind,
-            user["email"],
-            user["id"],
+            to.email,
+            to.user_id,
             float(REQUEST_PAUSE_SECONDS),
         )
     )
 
 
-async def _password_reset(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
-    if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", user):
+async def _password_reset(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
+    if await _is_in_mailbox(connection, "password_reset", "portal.password_resets", to):
         return None
-    link = _link(settings, await reset_tokens.issue(connection, user["id"], settings.password_reset_seconds))
-    minutes = settings.password_reset_seconds // 60
-    text = f"Choose a new password here. The link works once, for {minutes} minutes:\n\n{link}\n\n"
-    return _mail(
-        user, "Reset your password", text + "If you did not ask for this, ignore this mail: nothing has changed."
-    )
+    link = _link(settings, await reset_tokens.issue(connection, to.user_id, settings.password_reset_seconds))
+    text = say("mails.password_reset", minutes=settings.password_reset_seconds // 60)
+    return mail(to, say("mails.password_reset_subject"), text, link, say("mails.password_reset_ignore"))
 
 
-async def _sign_in_code(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
-    if await _is_in_mailbox(connection, "sign_in_code", "portal.sign_in_codes", user):
+async def _sign_in_code(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
+    if await _is_in_mailbox(connection, "sign_in_code", "portal.sign_in_codes", to):
         return None
-    code, minutes = await sign_in_codes.made(connection, user["id"]), sign_in_codes.LIFE_SECONDS // 60
-    text = f"Enter this code with your password when you log in. It works once, for {minutes} minutes:\n\n{code}\n\n"
-    return _mail(
-        user,
-        "Your sign-in code",
-        text + "If you did not ask for it, ignore this mail: nobody can log in with it without your password. "
-        "We never ask for the code by telephone or mail.",
-    )
+    code = await sign_in_codes.made(connection, to.user_id)
+    text = say("mails.sign_in_code", minutes=sign_in_codes.LIFE_SECONDS // 60)
+    return mail(to, say("mails.sign_in_code_subject"), text, code, say("mails.sign_in_code_ignore"))
 
 
-async def _invitation(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    link = _link(settings, await reset_tokens.issue(connection, user["id"], INVITATION_SECONDS))
-    text = f"You have been given access to the customer portal. Choose a password within three days:\n\n{link}\n\n"
-    return _mail(user, "Your access to the customer portal", text + "Then set up your authenticator app.")
+async def _invitation(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
+    """Invite a member of staff, in English as everything for staff."""
+    link = _link(settings, await reset_tokens.issue(connection, to.user_id, INVITATION_SECONDS))
+    text = "You have been given access to the customer portal. Choose a password within three days:"
+    return mail(to, "Your access to the customer portal", text, link, "Then set up your authenticator app.")
 
 
-async def _service_active(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    text = f"Your order is active. You find it among your services:\n\n{settings.mailed_url}"
-    return _mail(user, "Your service is active", text)
+async def _service_active(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
+    return mail(to, say("mails.service_active_subject"), say("mails.service_active"), settings.public_url)
 
 
-async def _welcome(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    text = (
-        "Welcome. Your order is set up. You find it among your services in the portal, where you can open its "
-        f"control panel without another password:\n\n{settings.mailed_url}\n\n"
-        "The mailboxes and databases that we created for you have random passwords. Set your own in the "
-        "control panel."
-    )
-    return _mail(user, "Welcome: your service is set up", text)
+async def _welcome(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
+    passwords = say("mails.welcome_passwords")
+    return mail(to, say("mails.welcome_subject"), say("mails.welcome"), settings.public_url, passwords)
 
 
-async def _scheduled_change(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def _scheduled_change(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
     row = await connection.fetchrow("SELECT * FROM portal.scheduled_changes WHERE schedule_id = $1", about)
     if row is None:
         return None
     present, product = said(row["present_name"]), said(row["product_name"])
-    planned = f"You planned to change {present} to {product} on {row['effective_date']}."
-    subject = f"{product}, as you planned it"
-    outcome = "That is done, and takes effect within minutes."
+    planned = say("mails.change_planned", present=present, plan=product, on=row["effective_date"])
+    subject, outcome = say("mails.change_made_subject", plan=product), say("mails.change_made")
     if row["state"] == "refused":
-        subject = "Your change of plan could not be made"
-        outcome = (
-            f"That could not be done, and nothing was changed. {said(row['reason'] or '')} "
-            "To choose again, look at your services."
-        )
+        subject, reason = say("mails.change_refused_subject"), refusals.of_stored(said(row["reason"] or ""))
+        outcome = together(say("mails.change_refused"), reason, say("mails.change_choose_again"))
     elif row["invoice_id"]:
-        outcome = f"It is ordered, and takes effect when invoice {row['invoice_id']} is paid."
-    return _mail(user, subject, f"{planned} {outcome}\n\n{settings.mailed_url}")
+        outcome = say("mails.change_awaits_payment", invoice=row["invoice_id"])
+    return mail(to, subject, together(planned, outcome), settings.public_url)
 
 
-async def _export_ready(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-    text = (
-        f"The copy of your data that you asked for is ready. Download it in the portal within a day:\n\n"
-        f"{settings.mailed_url}\n\nIf you did not ask for it, reset your password at once and contact support."
-    )
-    return _mail(user, "The copy of your data is ready", text)
+async def _export_ready(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
+    subject, text = say("mails.export_ready_subject"), say("mails.export_ready")
+    return mail(to, subject, text, settings.public_url, say("mails.export_ready_not_you"))
 
 
-def _notice(subject: str, text: str) -> "MailWriter":
-    async def write(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail:
-        warning = "If this was not you, reset your password at once and contact support."
-        return _mail(user, subject, f"{text}\n\n{warning}")
+def _notice(subject: Sentence, text: Sentence) -> "MailWriter":
+    async def write(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
+        return mail(to, subject, text, say("mails.not_you_reset"))
 
     return write
 
 
-def _mail(user: Any, subject: str, text: str) -> Mail:
-    """Compose a mail without any text from a customer, names included: a sign-up with a stranger's address would
-    otherwise send that person a text of the attacker's choice."""
-    return Mail(user["email"], subject, f"{text}\n")
-
-
-MailWriter = Callable[[Any, Settings, Any, UUID | None], Awaitable[Mail | None]]
+MailWriter = Callable[[Any, Settings, Addressee, UUID | None], Awaitable[Mail | None]]
 WRITERS: Mapping[str, MailWriter] = {
     "password_reset": _password_reset,
     "sign_in_code": _sign_in_code,
@@ -265,9 +255,8 @@ WRITERS: Mapping[str, MailWriter] = {
     "scheduled_change_refused": _scheduled_change,
     "dunning": dunning_mail.write,
     "export_ready": _export_ready,
-    "password_changed": _notice(
-        "Your password was changed", "Your password was changed, and all other sessions were ended."
-    ),
-    "mfa_enabled": _notice("Your second factor is on", "From now on logging in asks for a code of your app as well."),
-    "mfa_disabled": _notice("Your second factor is off", "From now on your password alone is enough to log in."),
+    "password_changed": _notice(say("mails.password_changed_subject"), say("mails.password_changed")),
+    "mfa_enabled": _notice(say("mails.second_factor_on_subject"), say("mails.second_factor_on")),
+    "mfa_disabled": _notice(say("mails.second_factor_off_subject"), say("mails.second_factor_off")),
 }
+"""Kind of mail → its writer."""

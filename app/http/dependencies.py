@@ -11,8 +11,9 @@ from litestar.di import Provide
 
 from app.commands.execution.context import Actor, Context
 from app.http.answering.handler_types import AnyRequest, AppContext, Caller, OwnAccount, ReadStore, context_of
+from app.http.answering.languages import is_worded, language_of
 from app.http.answering.paging import CountParameter, CursorParameter, LimitParameter, Paging
-from app.http.answering.preconditions import tags
+from app.http.answering.preconditions import held_in
 from app.http.answering.query_response import joined
 from app.http.answering.single_flight import SingleFlight
 from app.http.policies.policy import policy_of
@@ -21,6 +22,7 @@ from app.http.routes.health import CacheHealth, Readiness
 from app.ingest.sources.admission import InboxAdmission
 from app.queries.cases import CaseSource
 from app.queries.reading.store import Store
+from app.words.languages import DEFAULT
 
 
 def actor_of(request: AnyRequest) -> Actor:
@@ -63,8 +65,14 @@ def paging_of(
     count: CountParameter = False,
 ) -> Paging:
     """Return the page that the caller requests."""
-    policy, held = policy_of(request.route_handler), tags(joined(request, "if-none-match"))
+    policy, held = policy_of(request.route_handler), _held(request)
     return Paging(policy, context_of(request).settings.keyring, account, limit, cursor, held, counted=count)
+
+
+def _held(request: AnyRequest) -> frozenset[str]:
+    """Return the states that the caller holds in the language of the answer."""
+    language = language_of(request.scope) if is_worded(request.route_handler) else DEFAULT
+    return held_in(joined(request, "if-none-match"), language)
 
 
 def inbox_admission_of(request: AnyRequest, context: AppContext) -> InboxAdmission:

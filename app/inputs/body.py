@@ -16,6 +16,7 @@ from app.errors import InvalidRequest, Violation
 from app.inputs.faults import faults_of
 from app.inputs.spelling import speller
 from app.inputs.words import violation
+from app.words.sentence import say
 
 MOST_READ_AGAIN_BYTES = 262_144
 _AT = re.compile(r" - at `\$\.(\w+)`")
@@ -73,7 +74,7 @@ def _lenient(content: bytes) -> Any:
 
 
 def _no_json() -> InvalidRequest:
-    return InvalidRequest("The body is not valid JSON.", code="malformed_json")
+    return InvalidRequest(say("problems.malformed_json"), code="malformed_json")
 
 
 def _refusal(wrong: list[Violation]) -> InvalidRequest:

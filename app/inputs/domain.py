@@ -7,11 +7,12 @@ import idna
 
 from app.inputs.rule import Rule, Unfit
 from app.inputs.text import one_line
+from app.words.sentence import say
 
 LONGEST = 253
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TOP = re.compile(r"[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9]")
-_SENTENCE = "This is not a domain. Write it like example.jp or 日本語.jp, without http:// and without a path."
+_SENTENCE = say("fields.domain")
 
 
 def ascii_form(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated
 from app.inputs.domain import ascii_form
 from app.inputs.rule import Rule, Unfit
 from app.inputs.text import is_harmful
+from app.words.sentence import say
 
 LONGEST, LONGEST_LOCAL = 254, 64
 ENCODED = "=?"
@@ -22,7 +23,7 @@ _STRICT = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _SENDABLE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_SENTENCE = "This is not an e-mail address. Write it like name@example.jp."
+_SENTENCE = say("fields.email")
 
 
 def new(text: str) -> str:

@@ -10,6 +10,7 @@ from app.errors import Violation
 from app.inputs.kinds import InputKind, InputPath, dotted, is_struct, item_of, kind_of, pointer
 from app.inputs.spelling import spelled_text
 from app.inputs.words import violation
+from app.words.sentence import say
 
 MOST = 50
 """Limit of reported faults, so that a long list of wrong items does not become a longer answer."""
@@ -43,11 +44,11 @@ def _struct(shape: type[msgspec.Struct], value: Mapping[str, Any], path: InputPa
             _walk(field.type, value[name], (*path, name), wrong)
         elif field.required:
             at = (*path, name)
-            wrong.append(Violation(dotted(at), "missing_field", "This is missing.", {}, pointer(at)))
+            wrong.append(Violation(dotted(at), "missing_field", say("fields.missing"), {}, pointer(at), "required"))
     if shape.__struct_config__.forbid_unknown_fields:
         for name in islice(value.keys() - fields.keys(), MOST):
             at = (*path, name[:100])
-            wrong.append(Violation(dotted(at), "unknown_field", "There is no such field.", {}, pointer(at)))
+            wrong.append(Violation(dotted(at), "unknown_field", say("fields.unknown"), {}, pointer(at), "invalid"))
 
 
 def _list(annotation: Any, item: Any, value: list[Any], path: InputPath, wrong: list[Violation]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from app.inputs.rule import Rule, Unfit
 from app.inputs.text import is_harmful
+from app.words.sentence import say
 
 _PROLONGED = "\u30fc"
 _LIKE_HYPHENS = frozenset(f"\u02d7\u2043\u2212\u223c\u2796\u2500\u2501{_PROLONGED}")
@@ -53,7 +54,7 @@ def phone(text: str) -> str:
     """
     plain = folded(text)
     if not _PHONE.fullmatch(plain) or sum(each.isdecimal() for each in plain) < FEWEST_PHONE_DIGITS:
-        raise Unfit("phone_invalid", "Write the number in digits, for example 03-1234-5678 or +81 3 1234 5678.")
+        raise Unfit("phone_invalid", say("fields.phone"))
     return plain
 
 
@@ -65,7 +66,7 @@ def postcode(text: str) -> str:
     """
     plain = folded(text).removeprefix("\N{POSTAL MARK}").strip()
     if not _POSTCODE.fullmatch(plain):
-        raise Unfit("postcode_invalid", "Write the postal code in digits and Latin letters, for example 160-0022.")
+        raise Unfit("postcode_invalid", say("fields.postcode"))
     return plain
 
 
@@ -77,7 +78,7 @@ def country(text: str) -> str:
     """
     plain = folded(text)
     if not _COUNTRY.fullmatch(plain):
-        raise Unfit("country_unknown", "Write the country as two capital letters, for example JP.")
+        raise Unfit("country_unknown", say("fields.country"))
     return plain
 
 
@@ -89,7 +90,7 @@ def customer_number(text: str) -> str:
     """
     plain = folded(text)
     if not _CUSTOMER_NUMBER.fullmatch(plain):
-        raise Unfit("invalid_value", "Write the customer number as it is printed on your letters.")
+        raise Unfit("invalid_value", say("fields.customer_number"))
     return plain
 
 
@@ -101,7 +102,7 @@ def eid(text: str) -> str:
     """
     plain = digits(text)
     if not is_digits(plain, 32):
-        raise Unfit("invalid_value", "An EID has 32 digits.", {"digits": 32})
+        raise Unfit("invalid_value", say("fields.eid"), {"digits": 32})
     return plain
 
 
@@ -113,7 +114,7 @@ def promo_code(text: str) -> str:
     """
     plain = folded(text)
     if not _PROMO_CODE.fullmatch(plain):
-        raise Unfit("invalid_value", "A promotion code has letters, digits, dots and hyphens only.")
+        raise Unfit("invalid_value", say("fields.promotion_code"))
     return plain
 
 
@@ -125,7 +126,7 @@ def amount(text: str) -> str:
     """
     plain = folded(text)
     if not _AMOUNT.fullmatch(plain):
-        raise Unfit("invalid_value", "Write the amount in digits, for example 1000 or 12.50.")
+        raise Unfit("invalid_value", say("fields.amount"))
     return plain
 
 
@@ -137,7 +138,7 @@ def currency(text: str) -> str:
     """
     plain = folded(text)
     if not _CURRENCY.fullmatch(plain):
-        raise Unfit("invalid_value", "Write the currency as three capital letters, for example JPY.")
+        raise Unfit("invalid_value", say("fields.currency"))
     return plain
 
 

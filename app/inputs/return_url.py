@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from app.errors import RuleViolated, Violation
 from app.settings import Settings, SettingsError
+from app.words.sentence import say
 
 LONGEST = 1_000
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]*")
@@ -44,7 +45,7 @@ def checked(url: str | None, allowed: Sequence[str]) -> str | None:
     """
     if url is None or _is_allowed(url, allowed):
         return url
-    sentence = "Customers cannot be sent back to this address. Use one of the portal's own."
+    sentence = say("fields.return_url")
     problem = Violation("return_url", "return_url_not_allowed", sentence)
     raise RuleViolated(sentence, code="return_url_not_allowed", errors=[problem])
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.words.sentence import say
+
 
 class Unfit(ValueError):
     """A text that breaks its rule: a stable code, a sentence that says how to correct it, and the code's parameters."""
@@ -33,5 +35,5 @@ class Rule(Struct, frozen=True):
         """
         usual = self.usual(text) if text else text
         if not usual and not self.may_be_blank:
-            raise Unfit("field_empty", "Please fill this in.")
+            raise Unfit("field_empty", say("fields.empty"))
         return usual

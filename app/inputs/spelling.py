@@ -10,6 +10,8 @@ from msgspec.structs import force_setattr
 from app.errors import Violation
 from app.inputs.kinds import InputPath, dotted, is_struct, item_of, kind_of, pointer
 from app.inputs.rule import Rule, Unfit
+from app.inputs.words import rule_of
+from app.words.sentence import say
 
 Spell = Callable[[Any, InputPath, list[Violation]], Any]
 
@@ -34,9 +36,10 @@ def spelled_text(rule: Rule, most: int | None, text: str, path: InputPath, wrong
     try:
         usual = rule.read(text)
         if most is not None and len(usual) > most:
-            raise Unfit("field_too_long", f"At most {most:,} characters.", {"most": most})
+            raise Unfit("field_too_long", say("fields.most_characters", most=most), {"most": most})
     except Unfit as unfit:
-        wrong.append(Violation(dotted(path), unfit.code, unfit.message, unfit.params, pointer(path)))
+        broken = rule_of(unfit.code, otherwise="invalid_format")
+        wrong.append(Violation(dotted(path), unfit.code, unfit.message, unfit.params, pointer(path), broken))
         return text
     return usual
 

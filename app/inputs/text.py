@@ -4,6 +4,7 @@ import unicodedata
 from typing import Annotated
 
 from app.inputs.rule import Rule, Unfit
+from app.words.sentence import say
 
 ZERO_WIDTH_NON_JOINER, ZERO_WIDTH_JOINER = "\u200c", "\u200d"
 _JOINERS = frozenset((ZERO_WIDTH_NON_JOINER, ZERO_WIDTH_JOINER))
@@ -43,7 +44,7 @@ def one_line(text: str) -> str:
         Unfit: `control_character`: a line break, a tab or an invisible character.
     """
     if not _is_plain(text) and any(map(is_harmful, text)):
-        raise Unfit("control_character", "This must be one line without line breaks and invisible characters.")
+        raise Unfit("control_character", say("fields.one_line"))
     return _seen(" ".join((text if text.isascii() else unicodedata.normalize("NFC", text)).split()))
 
 

@@ -1,12 +1,13 @@
-"""Translation of the decoder's error sentences into ours, each with a stable code and parameters."""
+"""Translation of the decoder's error sentences into ours, each with a stable code, the rule of shape and parameters."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.errors import Violation
+from app.errors import ShapeRule, Violation
+from app.words.sentence import Sentence, say
 
-Params = dict[str, Any]
+Said = Callable[[re.Match[str]], tuple[Sentence, dict[str, Any]]]
 _KINDS: Mapping[str, str] = {
     "str": "text",
     "int": "a whole number",
@@ -21,46 +22,72 @@ _KINDS: Mapping[str, str] = {
     "uuid": "an id",
     "decimal": "a number",
 }
+RULES: Mapping[str, ShapeRule] = {
+    "missing_field": "required",
+    "field_empty": "required",
+    "field_too_short": "too_short",
+    "too_few_items": "too_short",
+    "field_too_long": "too_long",
+    "too_many_items": "too_long",
+    "not_a_choice": "not_one_of",
+    "wrong_type": "invalid_format",
+    "date_invalid": "invalid_format",
+}
+"""Code → the rule of shape that it is about. Any other code is about the format of its kind of text, or `invalid`."""
 
 
-def _number(found: re.Match[str]) -> int:
-    return int(found["n"])
+def _most(say_it: Callable[[int], Sentence]) -> Said:
+    return lambda found: (say_it(int(found["n"])), {"most": int(found["n"])})
 
 
-def _most(unit: str) -> Callable[[re.Match[str]], tuple[str, Params]]:
-    return lambda found: (f"At most {_number(found):,}{unit}.", {"most": _number(found)})
+def _least(say_it: Callable[[int], Sentence]) -> Said:
+    return lambda found: (say_it(int(found["n"])), {"least": int(found["n"])})
 
 
-def _least(unit: str) -> Callable[[re.Match[str]], tuple[str, Params]]:
-    return lambda found: (f"At least {_number(found):,}{unit}.", {"least": _number(found)})
-
-
-def _type(found: re.Match[str]) -> tuple[str, Params]:
+def _type(found: re.Match[str]) -> tuple[Sentence, dict[str, Any]]:
     wanted = [_KINDS.get(each.strip(), "something else") for each in found["kinds"].split("|")]
-    return f"This must be {' or '.join(wanted)}.", {"expected": wanted}
+    return say("fields.type", expected=wanted), {"expected": wanted}
 
 
-def _fixed(message: str) -> Callable[[re.Match[str]], tuple[str, Params]]:
+def _fixed(message: Sentence) -> Said:
     return lambda found: (message, {})
 
 
-_TABLE: tuple[tuple[str, str, Callable[[re.Match[str]], tuple[str, Params]]], ...] = (
-    (r"Expected `(str|bytes)` of length >= 1\b", "field_empty", _fixed("Please fill this in.")),
-    (r"Expected `str` of length >= (?P<n>\d+)", "field_too_short", _least(" characters")),
-    (r"Expected `str` of length <= (?P<n>\d+)", "field_too_long", _most(" characters")),
-    (r"Expected `bytes` of length <= (?P<n>\d+)", "field_too_long", _most(" bytes")),
-    (r"Expected `array` of length >= (?P<n>\d+)", "too_few_items", _least(" of these")),
-    (r"Expected `array` of length <= (?P<n>\d+)", "too_many_items", _most(" of these")),
-    (r"Expected `(int|float)` >= (?P<n>-?\d+)", "number_too_small", _least("")),
-    (r"Expected `(int|float)` <= (?P<n>-?\d+)", "number_too_large", _most("")),
+_TABLE: tuple[tuple[str, str, Said], ...] = (
+    (r"Expected `(str|bytes)` of length >= 1\b", "field_empty", _fixed(say("fields.empty"))),
+    (
+        r"Expected `str` of length >= (?P<n>\d+)",
+        "field_too_short",
+        _least(lambda n: say("fields.least_characters", least=n)),
+    ),
+    (
+        r"Expected `str` of length <= (?P<n>\d+)",
+        "field_too_long",
+        _most(lambda n: say("fields.most_characters", most=n)),
+    ),
+    (r"Expected `bytes` of length <= (?P<n>\d+)", "field_too_long", _most(lambda n: say("fields.most_bytes", most=n))),
+    (
+        r"Expected `array` of length >= (?P<n>\d+)",
+        "too_few_items",
+        _least(lambda n: say("fields.least_items", least=n)),
+    ),
+    (r"Expected `array` of length <= (?P<n>\d+)", "too_many_items", _most(lambda n: say("fields.most_items", most=n))),
+    (r"Expected `(int|float)` >= (?P<n>-?\d+)", "number_too_small", _least(lambda n: say("fields.least", least=n))),
+    (r"Expected `(int|float)` <= (?P<n>-?\d+)", "number_too_large", _most(lambda n: say("fields.most", most=n))),
     (r"Expected `(?P<kinds>[^`]+)`, got", "wrong_type", _type),
-    (r"Invalid enum value", "not_a_choice", _fixed("This is none of the possible values.")),
-    (r"Invalid RFC3339 encoded date\b", "date_invalid", _fixed("Write the day as in 2026-12-31.")),
-    (r"Invalid RFC3339", "date_invalid", _fixed("Write the time as in 2026-12-31T12:00:00Z.")),
-    (r"Invalid UUID", "invalid_value", _fixed("This is not an id of ours.")),
-    (r"Invalid base64", "invalid_value", _fixed("This is not base64.")),
+    (r"Invalid enum value", "not_a_choice", _fixed(say("fields.not_a_choice"))),
+    (r"Invalid RFC3339 encoded date\b", "date_invalid", _fixed(say("fields.day"))),
+    (r"Invalid RFC3339", "date_invalid", _fixed(say("fields.time"))),
+    (r"Invalid UUID", "invalid_value", _fixed(say("fields.id"))),
+    (r"Invalid base64", "invalid_value", _fixed(say("fields.base64"))),
 )
 TABLE = tuple((re.compile(pattern), code, said) for pattern, code, said in _TABLE)
+FORMATS = frozenset({"Invalid UUID", "Invalid base64"})
+
+
+def rule_of(code: str, *, otherwise: ShapeRule = "invalid") -> ShapeRule:
+    """Return the rule of shape that a code is about."""
+    return RULES.get(code, otherwise)
 
 
 def violation(field: str, pointer: str, sentence: str, *, choices: tuple[Any, ...] = ()) -> Violation:
@@ -69,6 +96,9 @@ def violation(field: str, pointer: str, sentence: str, *, choices: tuple[Any, ..
         if found := pattern.search(sentence):
             message, params = said(found)
             if code == "not_a_choice" and choices:
-                message, params = f"Possible are: {', '.join(map(str, choices))}.", {"choices": list(choices)}
-            return Violation(field, code, message, params, pointer)
-    return Violation(field, "invalid_value", "This value cannot be used.", {}, pointer)
+                params = {"choices": list(choices)}
+                message = say("fields.choices", choices=[str(each) for each in choices])
+            is_format = found[0] in FORMATS
+            rule = rule_of(code, otherwise="invalid_format" if is_format else "invalid")
+            return Violation(field, code, message, params, pointer, rule)
+    return Violation(field, "invalid_value", say("fields.unusable"), {}, pointer, "invalid")

@@ -8,6 +8,7 @@ from app.intake.words import folded
 from app.ordering.item import MADE_ONCE, Item
 from app.ordering.standing import Standing
 from app.postal import Address
+from app.words.sentence import Sentence, say
 
 COVERS = {
     "home 10g": ("Home 10G", "Home 1G"),
@@ -17,32 +18,34 @@ COVERS = {
 """The offering at an address, folded → the plans that may be ordered there. Any other offering covers itself."""
 ACTIVE_CLIENT = "active"
 CLOSED_CLIENTS = frozenset({"closed", "inactive"})
-NOT_KNOWN_YET = "We do not know yet {}, and are looking it up. Please try again in a moment."
 NOT_ELIGIBLE = {
-    "checking": "We are still checking availability at your address. Please order as soon as it is confirmed.",
-    "not_available": "Internet is not available at your address.",
+    "checking": say("ordering.still_checking"),
+    "not_available": say("ordering.not_available"),
 }
-NOT_CHECKED = "We have not confirmed yet that Internet is available at your address. Please ask for a check first."
-OTHER_ADDRESS = "We confirmed Internet for another address than this one. Please ask for a check of this address first."
-PAYMENT_METHOD_MISSING = Advice("payment_method_missing", "Please add a payment method first, then order again.")
-ADDRESS_REQUIRED = Advice("address_required", "Please give the address for this order.")
+NOT_CHECKED = say("ordering.not_checked")
+OTHER_ADDRESS = say("ordering.other_address")
+PAYMENT_METHOD_MISSING = Advice("payment_method_missing", say("ordering.method_missing"))
+ADDRESS_REQUIRED = Advice("address_required", say("ordering.address_missing"))
 
 
 def account_refusal(standing: Standing) -> Advice | None:
     """Return why the account may order nothing: its billing client must be active, and known to be."""
     status = folded(standing.client_status)
     if status in CLOSED_CLIENTS:
-        sentence = "Your billing account is closed, so nothing can be ordered for it. Please contact support."
+        sentence = say("ordering.account_closed")
         return Advice("account_closed", sentence)
     if status != ACTIVE_CLIENT:
-        return Advice("not_known_yet", NOT_KNOWN_YET.format("whether your billing account is active"))
+        return Advice("not_known_yet", say("ordering.client_not_known"))
     return None
 
 
 def to_do_first(standing: Standing) -> list[Advice]:
     """List what the customer must add before any order."""
-    missing = {PAYMENT_METHOD_MISSING: standing.has_payment_method is False, ADDRESS_REQUIRED: standing.address is None}
-    return [advice for advice, is_missing in missing.items() if is_missing]
+    missing = (
+        (PAYMENT_METHOD_MISSING, standing.has_payment_method is False),
+        (ADDRESS_REQUIRED, standing.address is None),
+    )
+    return [advice for advice, is_missing in missing if is_missing]
 
 
 def refusals(item: Item, standing: Standing, address: Address | None) -> Iterator[Advice]:
@@ -52,24 +55,24 @@ def refusals(item: Item, standing: Standing, address: Address | None) -> Iterato
         yield from _unread(standing)
         yield from _not_eligible(item, standing, address)
         if standing.has_internet:
-            yield Advice("duplicate_internet", "You already have an Internet service or an open order for one.")
+            yield Advice("duplicate_internet", say("ordering.duplicate_internet"))
 
 
 def _of_product(item: Item, standing: Standing) -> Iterator[Advice]:
     if not item.orderable or item.category not in MADE_ONCE:
-        sentence = f"{item.name} cannot be ordered at present. Please choose another product."
+        sentence = say("ordering.not_orderable", product=item.name)
         yield Advice("product_not_orderable", sentence)
     elif item.family_only and not standing.services_known:
-        yield Advice("not_known_yet", NOT_KNOWN_YET.format("which services you have"))
+        yield Advice("not_known_yet", say("ordering.services_not_known"))
     elif item.family_only and not standing.has_active_sim:
-        yield Advice("product_not_orderable", f"{item.name} is for families that already have an active SIM with us.")
+        yield Advice("product_not_orderable", say("ordering.families_only", product=item.name))
 
 
 def _unread(standing: Standing) -> Iterator[Advice]:
     if not standing.services_known:
-        yield Advice("not_known_yet", NOT_KNOWN_YET.format("which services you have"))
+        yield Advice("not_known_yet", say("ordering.services_not_known"))
     elif not standing.orders_known:
-        yield Advice("not_known_yet", NOT_KNOWN_YET.format("which orders of yours are open"))
+        yield Advice("not_known_yet", say("ordering.orders_not_known"))
 
 
 def _not_eligible(plan: Item, standing: Standing, address: Address | None) -> Iterator[Advice]:
@@ -81,8 +84,13 @@ def _not_eligible(plan: Item, standing: Standing, address: Address | None) -> It
     offering = standing.internet_offering or ""
     offered = COVERS.get(folded(offering), (offering,))
     if folded(plan.offering) not in {folded(each) for each in offered} - {""}:
-        also = f"; {offered[0]} plans are" if offered[0] else ""
-        yield Advice("not_eligible", f"{plan.name} is not available at your address{also}.")
+        yield Advice("not_eligible", _not_at_address(plan.name, offered[0]))
+
+
+def _not_at_address(product: str, offered: str) -> Sentence:
+    if offered:
+        return say("ordering.other_plans_at_address", product=product, offered=offered)
+    return say("ordering.not_at_address", product=product)
 
 
 def _was_checked(address: Address, standing: Standing) -> bool:

@@ -5,16 +5,17 @@ from collections.abc import Collection, Iterator, Sequence
 from app.errors import Violation
 from app.ordering.installation import is_surcharge
 from app.ordering.item import MADE_ONCE, Item
+from app.words.sentence import say
 
 NO_PLAN = {
-    "internet": ("internet_plan_required", "Please choose an Internet plan."),
-    "sim": ("sim_plan_required", "Please choose a SIM plan."),
+    "internet": ("internet_plan_required", say("ordering.internet_plan_required")),
+    "sim": ("sim_plan_required", say("ordering.sim_plan_required")),
 }
 """Category → code and sentence for items without a plan; any other category has `plan_required`."""
 COMPANIONS = {
-    "internet": ("installation", "installation_required", "Please choose an installation option."),
-    "sim": ("activation", "activation_fee_required", "Please add the one-time SIM activation fee."),
-    "vpn": ("activation", "vpn_activation_fee_required", "Please add the one-time VPN activation fee."),
+    "internet": ("installation", "installation_required", say("ordering.installation_required")),
+    "sim": ("activation", "activation_fee_required", say("ordering.activation_fee_required")),
+    "vpn": ("activation", "vpn_activation_fee_required", say("ordering.vpn_activation_fee_required")),
 }
 """Category → the class of item that its plans come with, and code and sentence where it is missing."""
 
@@ -30,7 +31,7 @@ def misfits(items: Sequence[Item]) -> Iterator[Violation]:
 def _repeated(items: Sequence[Item]) -> Iterator[Violation]:
     for number, item in enumerate(items):
         if any(item.sku == earlier.sku for earlier in items[:number]):
-            sentence = f"{item.name} is in the basket twice. Please leave one out."
+            sentence = say("ordering.repeated", product=item.name)
             yield Violation(f"items.{number}.sku", "sku_repeated", sentence)
 
 
@@ -39,17 +40,17 @@ def _of_category(category: str, chosen: Sequence[Item]) -> Iterator[Violation]:
         return
     name, plans = MADE_ONCE[category], {item.sku: item for item in chosen if item.is_plan}
     if not plans:
-        only = f"Please choose a {name} plan: {chosen[0].name} cannot be ordered alone."
+        only = say("ordering.plan_required", category=name, product=chosen[0].name)
         code, sentence = NO_PLAN.get(category, ("plan_required", only))
         yield Violation("items", code, sentence)
     if len(plans) > 1:
-        sentence = f"Please choose one {name} plan per order, and place another order for a second one."
+        sentence = say("ordering.one_plan_only", category=name)
         yield Violation("items", "one_plan_only", sentence)
     companions = [item for item in chosen if _is_companion(item, plans)]
     if (needed := COMPANIONS.get(category)) and not companions:
         yield Violation("items", needed[1], needed[2])
     if category == "internet" and len(companions) > 1:
-        sentence = f"{companions[1].name} cannot be ordered together with {companions[0].name}."
+        sentence = say("ordering.exclude_each_other", product=companions[1].name, other=companions[0].name)
         yield Violation("items", "products_exclude_each_other", sentence)
 
 
@@ -69,11 +70,11 @@ def _combinations(chosen: dict[str, Item]) -> Iterator[Violation]:
     for item in chosen.values():
         for sku in item.requires:
             if sku not in chosen:
-                sentence = f"{item.name} can only be ordered together with {sku}."
+                sentence = say("ordering.only_together", product=item.name, other=sku)
                 yield Violation("items", "required_product_missing", sentence)
         for sku in item.excludes:
             if sku in chosen:
-                sentence = f"{item.name} cannot be ordered together with {chosen[sku].name}."
+                sentence = say("ordering.exclude_each_other", product=item.name, other=chosen[sku].name)
                 yield Violation("items", "products_exclude_each_other", sentence)
 
 
@@ -89,9 +90,9 @@ def wrong_region(items: Sequence[Item], region: str | None, regions: Collection[
     is_missing = not region and bool(plans and offered)
     if not vpn or not (is_missing or (region and region not in offered)):
         return
-    sentence = f"Please choose a VPN region. This plan has: {', '.join(sorted(offered))}."
+    sentence = say("ordering.region", regions=sorted(offered))
     if not offered:
-        sentence = "There is no choice of a VPN region. Please leave it out."
+        sentence = say("ordering.no_region")
     yield Violation("configuration.vpn_region", "vpn_region_required", sentence)
 
 

@@ -5,13 +5,9 @@ from collections.abc import Collection, Iterator
 from app.errors import Violation
 from app.inputs.domain import ascii_form, unicode_form
 from app.inputs.rule import Unfit
+from app.words.sentence import Sentence, say
 
 FIELD = "configuration.domain"
-UNAVAILABLE = (
-    "{} cannot be used for web hosting with us. Please give another domain, or contact support if this one is yours."
-)
-
-WITHOUT_WWW = "Please give the domain without www: {}. Addresses that begin with www lead there too."
 
 
 def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool = False) -> Iterator[Violation]:
@@ -22,7 +18,7 @@ def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool
         elsewhere: the domain is in use, and not by a service of this account. The sentence does not say by whom.
     """
     if not domain:
-        yield Violation(FIELD, "domain_required", "Please give the domain to host, e.g. example.jp.")
+        yield Violation(FIELD, "domain_required", say("ordering.domain_required"))
         return
     try:
         plain = ascii_form(domain)
@@ -31,12 +27,18 @@ def wrong_domain(domain: str | None, hosted: Collection[str], *, elsewhere: bool
         return
     if plain.startswith("www.") and plain.count(".") > 1:
         # The server answers for www by itself: as a main domain it would take visitors from whoever has the rest.
-        yield Violation(FIELD, "domain_invalid", WITHOUT_WWW.format(unicode_form(plain.removeprefix("www."))))
+        without_www = say("ordering.domain_without_www", domain=unicode_form(plain.removeprefix("www.")))
+        yield Violation(FIELD, "domain_invalid", without_www)
     elif plain in hosted:
-        sentence = f"You already have web hosting, or an open order for it, for {domain}. Please give another domain."
+        sentence = say("ordering.domain_taken", domain=domain)
         yield Violation(FIELD, "domain_taken", sentence)
     elif elsewhere:
-        yield Violation(FIELD, "domain_unavailable", UNAVAILABLE.format(domain))
+        yield Violation(FIELD, "domain_unavailable", unavailable(domain))
+
+
+def unavailable(domain: str) -> Sentence:
+    """Return what a customer reads about a domain that is used elsewhere; it does not say by whom."""
+    return say("ordering.domain_unavailable", domain=domain)
 
 
 def as_dns(domain: str) -> str:

@@ -8,18 +8,19 @@ from typing import Any
 from app.errors import Violation
 from app.inputs.numbers import is_digits
 from app.intake import parse
+from app.words.sentence import say
 
 EID_DIGITS = 32
 TRANSFER_TEXTS = {
-    "reservation_number": "Please give the ten digits of the MNP reservation number.",
-    "expires_on": "Please give the reservation's last day; it must not have passed.",
-    "phone_number": "Please give the number to transfer, digits only.",
-    "last_name": "Please give the account holder's last name, as registered at the current carrier.",
-    "first_name": "Please give the account holder's first name, as registered at the current carrier.",
-    "last_name_kana": "Please give the last name in full-width katakana.",
-    "first_name_kana": "Please give the first name in full-width katakana.",
-    "gender": "Please give the account holder's gender, or corporate.",
-    "birthday": "Please give the account holder's date of birth.",
+    "reservation_number": say("ordering.reservation_number"),
+    "expires_on": say("ordering.reservation_expires"),
+    "phone_number": say("ordering.number_to_transfer"),
+    "last_name": say("ordering.holder_last_name"),
+    "first_name": say("ordering.holder_first_name"),
+    "last_name_kana": say("ordering.last_name_kana"),
+    "first_name_kana": say("ordering.first_name_kana"),
+    "gender": say("ordering.holder_gender"),
+    "birthday": say("ordering.holder_birthday"),
 }
 _KATAKANA = re.compile(r"[゠-ヿ\s]+")
 
@@ -27,7 +28,7 @@ _KATAKANA = re.compile(r"[゠-ヿ\s]+")
 def wrong_eid(eid: str | None) -> Iterator[Violation]:
     """Yield a violation if this is not the EID of a phone."""
     if not is_digits(eid or "", EID_DIGITS):
-        yield Violation("configuration.eid", "eid_required", "Please give the 32 digits of your phone's EID.")
+        yield Violation("configuration.eid", "eid_required", say("ordering.eid_required"))
 
 
 def wrong_transfer(transfer: Mapping[str, Any], today: date) -> Iterator[Violation]:

@@ -19,7 +19,7 @@ def projector(settings: Settings) -> Projector:
     """Build the projector of eligibility."""
     return Projector(
         name="eligibility",
-        version=3,
+        version=4,
         source="salesforce",
         scope="owner",
         reads=("Account",),

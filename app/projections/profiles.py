@@ -15,7 +15,7 @@ def projector(settings: Settings) -> Projector:
     """Build the projector of profiles."""
     return Projector(
         name="profiles",
-        version=2,
+        version=3,
         source="whmcs",
         scope="owner",
         reads=("client",),
@@ -42,6 +42,7 @@ def _project(group: Group) -> Projected:
         "status": plain(data.get("status")),
         "billing_contact_id": plain(data.get("billingcid")) or None,
         "tax_exempt": exempt if isinstance(exempt := data.get("taxexempt"), bool) else None,
+        "language": profile.language,
         "as_of": record.verified_at,
         "document": body,
     }

@@ -51,6 +51,7 @@ from app.readmodels.subscriptions import (
     When,
 )
 from app.settings import Settings
+from app.words.sentence import Sentence, say, together
 
 STATUSES = {word: word for word in STATUS_TEXTS if word != "unknown"}
 WHENS: dict[str, When] = {"Immediate": "now", "End of Billing Period": "end_of_period"}
@@ -216,7 +217,7 @@ def _scheduled(group: Group) -> ScheduledChange | None:
 
 def _text(
     status: str, suspension_reason: str, cancellation: Cancellation | None, provider_states: Sequence[Record]
-) -> str:
+) -> Sentence:
     """Describe the state in a sentence. The reason of a suspension is free text of staff."""
     reason = suspension_reason.lower()
     overdue = status == "suspended" and any(word in reason for word in ("overdue", "payment", "unpaid"))
@@ -225,8 +226,8 @@ def _text(
     if cancellation is None:
         return text
     if cancellation.ends_on is None:
-        return f"{text} You asked to cancel it; it ends within a day."
-    return f"{text} You asked to cancel it; it ends on {cancellation.ends_on.isoformat()}."
+        return together(text, say("subscriptions.cancels_within_a_day"))
+    return together(text, say("subscriptions.cancels_on", on=cancellation.ends_on))
 
 
 def _addon(record: Record, currency: str) -> Addon:

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.events import Record
-from app.money import in_words
+from app.money import Money, money
 from app.projections.parts import dunning_events
 from app.projections.parts.dunning import facts_of_invoice
 from app.projections.parts.fields import amount, day, local_instant, objects, plain
@@ -26,6 +26,7 @@ from app.readmodels import timeline as readmodel
 from app.readmodels.billing.dunning import RECORD
 from app.readmodels.timeline import CHARGE_REFUSED
 from app.settings import Settings
+from app.words.sentence import Sentence, say
 
 OWED = frozenset({"Unpaid", "Collections"})
 
@@ -42,7 +43,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_invoices",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="invoice",
@@ -66,13 +67,11 @@ def _subject(group: Group, invoice: Record) -> EventSubject:
 def _events(invoice: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data, currency, stages = invoice.data, currency_of(invoice.data), group.of("invoice_stage")
     number, total = plain(data.get("invoicenum")) or invoice.record_id, amount(data.get("total"), currency)
-    over = f" over {in_words(total, currency)}" if total is not None else ""
     due = day(data.get("duedate"))
-    by = f", to be paid by {due}" if due else ""
     yield TimelineEvent(
         kind="invoice_issued",
         at=time_of_day_event(day(data.get("date")), stages, zone),
-        text=f"Invoice {number}{over} was issued{by}.",
+        text=_issued(number, money(total, currency) if total is not None else None, due),
         notifies=True,
     )
     yield from _overdue(data, number, zone)
@@ -81,8 +80,20 @@ def _events(invoice: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineE
     yield from _money(data, number, zone)
     for stage in stages:
         if stage.data.get("status") == "Cancelled" == plain(data.get("status")):
-            text = f"Invoice {number} was cancelled. There is nothing to pay."
+            text = say("timeline.invoice_cancelled", number=number)
             yield TimelineEvent(kind="invoice_cancelled", at=stage.occurred_at, text=text, notifies=True)
+
+
+def _issued(number: str, total: Money | None, due: date | None) -> Sentence:
+    if total and due:
+        return say("timeline.invoice_issued_over_by", number=number, amount=total, due_on=due)
+    if total:
+        return say("timeline.invoice_issued_over", number=number, amount=total)
+    return (
+        say("timeline.invoice_issued_by", number=number, due_on=due)
+        if due
+        else say("timeline.invoice_issued", number=number)
+    )
 
 
 def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
@@ -91,11 +102,11 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Time
     at = beginning_of(due + timedelta(days=1) if due and due < date.max else None, zone)
     paid_at = local_instant(data.get("datepaid"), zone)
     late = plain(data.get("status")) in OWED or (at is not None and paid_at is not None and paid_at > at)
-    if at and amount(data.get("total"), currency_of(data)) != Decimal() and late:
+    if at and due and amount(data.get("total"), currency_of(data)) != Decimal() and late:
         yield TimelineEvent(
             kind="invoice_overdue",
             at=at,
-            text=f"Invoice {number} was to be paid by {due} and is overdue.",
+            text=say("timeline.invoice_overdue", number=number, due_on=due),
             notifies=True,
         )
 
@@ -108,8 +119,7 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
             yield TimelineEvent(
                 kind="charge_failed",
                 at=local_instant(attempt, zone),
-                text=f"We could not charge your payment method for invoice {number}. "
-                "Please pay it, or update your payment method.",
+                text=say("timeline.charge_failed", number=number),
                 dedup_key=attempt,
                 notifies=True,
                 reason=CHARGE_REFUSED,
@@ -121,16 +131,16 @@ def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Timeli
     received = [(each, into) for each in transactions if (into := amount(each.get("amountin"), currency))]
     paid = plain(data.get("status")) in ("Paid", "Refunded")
     if paid:
-        text = f"Invoice {number} is paid. Thank you."
+        text = say("timeline.invoice_paid", number=number)
         yield TimelineEvent(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)
     if len(received) > 1 or not paid:
         for each, into in received:
-            text = f"We received {in_words(into, currency)} for invoice {number}."
+            text = say("timeline.payment_received", amount=money(into, currency), number=number)
             at = local_instant(each.get("date"), zone)
             yield TimelineEvent(kind="payment_received", at=at, text=text, dedup_key=plain(each.get("id")))
     for each in transactions:
         if back := amount(each.get("amountout"), currency):
-            text = f"{in_words(back, currency)} of invoice {number} was refunded."
+            text = say("timeline.refunded", amount=money(back, currency), number=number)
             at = local_instant(each.get("date"), zone)
             yield TimelineEvent(
                 kind="invoice_refunded", at=at, text=text, dedup_key=plain(each.get("id")), notifies=True

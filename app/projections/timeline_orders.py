@@ -10,6 +10,8 @@ from app.projections.projector import Group, Projected, Projector
 from app.readmodels import timeline as readmodel
 from app.readmodels.ordering.order_life import PAUSES
 from app.settings import Settings
+from app.words.sentence import say, together
+from app.words.worded import sentence_in
 
 NOTIFYING = frozenset({"approved", "awaiting_payment_method", "awaiting_payment", "active", "cancelled", "rejected"})
 ASK_SUPPORT = frozenset(pause.code for pause in PAUSES.values() if pause.next_step == "contact_support")
@@ -20,7 +22,7 @@ def projector(settings: Settings) -> Projector:
     """Build the projector of the timeline of orders."""
     return Projector(
         name="timeline_orders",
-        version=3,
+        version=4,
         source="salesforce",
         scope="record",
         root="Order",
@@ -42,7 +44,8 @@ def _subject(group: Group) -> EventSubject:
 
 def _events(group: Group) -> list[TimelineEvent]:
     (order,) = group.of("Order")
-    name = f"Order {order.data['OrderNumber']}" if order.data.get("OrderNumber") else "Your order"
+    number = order.data.get("OrderNumber")
+    name = say("timeline.order", number=number) if number else say("timeline.order_unnumbered")
     found: list[TimelineEvent] = []
     for step in timeline(order.data, in_order(group.of("OrderStage"))):
         kind = f"order_{step.state}"
@@ -51,7 +54,7 @@ def _events(group: Group) -> list[TimelineEvent]:
             TimelineEvent(
                 kind=kind,
                 at=step.at,
-                text=f"{name}: {step.text}",
+                text=together(name, sentence_in(step, "text")),
                 dedup_key=str(entered_before),
                 notifies=step.state in NOTIFYING or step.reason in ASK_SUPPORT,
             )

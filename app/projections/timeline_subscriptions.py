@@ -6,7 +6,7 @@ Reads: whmcs service, its service_stages, service_dunning and scheduled_change; 
 read_model.timeline_subscriptions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,23 +17,43 @@ from app.projections.parts.fields import day, instant, plain
 from app.projections.parts.services import PRODUCT_OF_SERVICE, is_service
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
+from app.readmodels import plan_change_refusals as refusals
 from app.readmodels import timeline as readmodel
 from app.readmodels.billing.dunning import OF_SERVICE
 from app.settings import Settings
+from app.words.sentence import Sentence, say
 
-ENTERED = {
-    "Active": ("service_active", "{} is active."),
-    "Suspended": ("service_suspended", "{} was suspended. Please check for unpaid invoices."),
-    "Terminated": ("service_ended", "{} has ended."),
-    "Cancelled": ("service_ended", "{} was cancelled."),
+Describe = Callable[[str], Sentence]
+ENTERED: Mapping[str, tuple[str, Describe, Sentence]] = {
+    "Active": (
+        "service_active",
+        lambda name: say("timeline.service_active", service=name),
+        say("timeline.your_service_active"),
+    ),
+    "Suspended": (
+        "service_suspended",
+        lambda name: say("timeline.service_suspended", service=name),
+        say("timeline.your_service_suspended"),
+    ),
+    "Terminated": (
+        "service_ended",
+        lambda name: say("timeline.service_ended", service=name),
+        say("timeline.your_service_ended"),
+    ),
+    "Cancelled": (
+        "service_ended",
+        lambda name: say("timeline.service_cancelled", service=name),
+        say("timeline.your_service_cancelled"),
+    ),
 }
-"""Status → kind and sentence of the event. Other statuses are internal to WHMCS."""
+"""Status → kind of the event, and its sentence with and without the name of the service. Other statuses are internal to
+WHMCS."""
 
-DROPPED = {
-    "by_customer": "You took back the change of {} to {}.",
-    "replaced": "You planned another change instead of the one of {} to {}.",
-    "service_ends": "{} will not be changed to {}, because it ends.",
-    "same_plan": "{} need not be changed to {}: it has that plan.",
+DROPPED: Mapping[str, Callable[[str, str], Sentence]] = {
+    "by_customer": lambda present, plan: say("timeline.change_taken_back", present=present, plan=plan),
+    "replaced": lambda present, plan: say("timeline.change_replaced", present=present, plan=plan),
+    "service_ends": lambda present, plan: say("timeline.change_dropped_by_end", present=present, plan=plan),
+    "same_plan": lambda present, plan: say("timeline.change_needless", present=present, plan=plan),
 }
 """Reason → sentence for a scheduled change that will not be made."""
 
@@ -52,7 +72,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_subscriptions",
-        version=5,
+        version=6,
         source="whmcs",
         scope="record",
         root="service",
@@ -69,17 +89,18 @@ def _subject(service: Record) -> EventSubject:
 
 def _events(service: Record, group: Group, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     data, stages, unpaid = service.data, group.of("service_stage"), group.of(OF_SERVICE)
-    name, domain = plain(data.get("name")) or "Your service", plain(data.get("domain"))
-    name = f"{name} ({unicode_form(domain)})" if domain else name
+    name = _name(plain(data.get("name")), plain(data.get("domain")))
     registered_at = time_of_day_event(day(data.get("regdate")), stages, zone)
-    yield TimelineEvent(kind="service_registered", at=registered_at, text=f"{name} was set up for you.")
+    yield TimelineEvent(
+        kind="service_registered", at=registered_at, text=say("timeline.service_registered", service=name)
+    )
     for stage in stages:
         if stage.data.get("status") in ENTERED and not stage.data.get("first"):
-            kind, text = ENTERED[stage.data["status"]]
+            kind, named, unnamed = ENTERED[stage.data["status"]]
             yield TimelineEvent(
                 kind=kind,
                 at=stage.occurred_at,
-                text=text.format(name),
+                text=named(name) if name else unnamed,
                 dedup_key=str(stage.version),
                 notifies=True,
                 reason=reason_of_suspension(stage.occurred_at, unpaid) if kind == "service_suspended" else None,
@@ -91,7 +112,7 @@ def _planned(group: Group) -> Iterator[TimelineEvent]:
     for each in group.of("scheduled_change"):
         data = each.data
         present, other, on = data["present_name"], data["product_name"], data["effective_date"]
-        text = f"You planned to change {present} to {other} on {on}."
+        text = say("timeline.change_planned", present=present, plan=other, on=on)
         yield TimelineEvent(
             kind="change_scheduled", at=instant(data["created_at"]), text=text, dedup_key=each.record_id
         )
@@ -103,19 +124,31 @@ def _planned(group: Group) -> Iterator[TimelineEvent]:
                 text=text,
                 dedup_key=each.record_id,
                 notifies=data["status"] != "cancelled",
-                reason=data.get("reason") or None,
+                reason=refusals.of_stored(data.get("reason")),
             )
 
 
-def _ended(status: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
-    names = data["present_name"], data["product_name"]
+def _ended(status: str, data: Mapping[str, Any]) -> tuple[str, Sentence] | None:
+    present, plan = data["present_name"], data["product_name"]
     if status == "done" and data.get("invoice_id"):
-        text = "{} was to be changed to {}, as you planned. It will be when invoice {} is paid."
-        return "change_made", text.format(*names, data["invoice_id"])
+        invoice = data["invoice_id"]
+        return "change_made", say("timeline.change_awaits_payment", present=present, plan=plan, invoice=invoice)
     if status == "done":
-        return "change_made", "{} was changed to {}, as you planned.".format(*names)
+        return "change_made", say("timeline.change_made", present=present, plan=plan)
     if status == "refused":
-        return "change_refused", "{} could not be changed to {} as you planned.".format(*names)
+        return "change_refused", say("timeline.change_refused", present=present, plan=plan)
     if status == "cancelled":
-        return "change_dropped", DROPPED.get(data["code"], "{} will not be changed to {}.").format(*names)
+        dropped = DROPPED.get(data["code"])
+        text = dropped(present, plan) if dropped else say("timeline.change_dropped", present=present, plan=plan)
+        return "change_dropped", text
     return None
+
+
+def _name(name: str, domain: str) -> str:
+    """Name a service with its domain; empty where it has neither."""
+    shown = unicode_form(domain)
+    return f"{name} ({shown})" if name and domain else name or (shown if domain else "")
+
+
+def _registered(name: str) -> Sentence:
+    return say("timeline.service_registered", service=name) if name else say("timeline.your_service_registered")

@@ -18,6 +18,8 @@ from app.queries.reading import page
 from app.queries.reading.store import Answer, etag_of, with_age
 from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
 from app.readmodels.documents import with_members
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 MOST_COMMENTS = 100
 LARGEST_BYTES = 10 * 1024 * 1024
@@ -58,7 +60,7 @@ class CaseSource(Protocol):
         """Download the content of a file's version."""
 
 
-class CaseSummary(Struct, frozen=True, kw_only=True):
+class CaseSummary(Worded, frozen=True, kw_only=True):
     """A support case in a list. `status` is open, in_progress, waiting_for_you or closed."""
 
     case_id: str
@@ -70,6 +72,7 @@ class CaseSummary(Struct, frozen=True, kw_only=True):
     opened_at: datetime
     changed_at: datetime
     closed_at: datetime | None
+    status_text_phrases: tuple[Phrase, ...] = ()
 
 
 class CaseComment(Struct, frozen=True, kw_only=True):
@@ -143,7 +146,7 @@ def _place(after: str) -> tuple[datetime, str]:
     try:
         return datetime.fromisoformat(opened_at), case_id
     except ValueError as error:
-        raise InvalidRequest("The cursor cannot be used here. Start again without it.", code="token_invalid") from error
+        raise InvalidRequest(say("problems.cursor_invalid"), code="token_invalid") from error
 
 
 async def case(source: CaseSource, salesforce_account_id: str, case_id: str) -> Answer:
@@ -156,7 +159,7 @@ async def case(source: CaseSource, salesforce_account_id: str, case_id: str) -> 
     said = row["CaseComments"]
     summary = _summary(row)
     if summary is None:
-        raise NotFound("Case not found.", code="case_not_found")
+        raise NotFound(say("support.not_found"), code="case_not_found")
     shown = Case(
         **msgspec.structs.asdict(summary),
         description=_text(row.get("Description")),
@@ -192,10 +195,10 @@ async def attachment(source: CaseSource, salesforce_account_id: str, case_id: st
     shown = _attachment(file) if file else None
     version_id = _inside(file or {}, "ContentDocument").get("LatestPublishedVersionId")
     if shown is None or not isinstance(version_id, str):
-        raise NotFound("There is no such attachment.", code="attachment_not_found")
+        raise NotFound(say("support.attachment_not_found"), code="attachment_not_found")
     if shown.size_bytes > LARGEST_BYTES:
         raise TooLarge(
-            "This file is too large to be shown here. Please ask support to send it another way.",
+            say("support.attachment_too_large"),
             code="attachment_too_large",
         )
     return Content(shown.name, await source.content(version_id))
@@ -204,7 +207,7 @@ async def attachment(source: CaseSource, salesforce_account_id: str, case_id: st
 async def _own(source: CaseSource, salesforce_account_id: str, case_id: str) -> dict[str, Any]:
     row = await source.one(salesforce_account_id, case_id) if case_id.isalnum() else None
     if row is None:
-        raise NotFound("Case not found.", code="case_not_found")
+        raise NotFound(say("support.not_found"), code="case_not_found")
     return row
 
 

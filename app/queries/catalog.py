@@ -23,14 +23,17 @@ from app.readmodels import documents
 from app.readmodels.catalog import CATEGORIES, Bundle, Category, Product, account_document, public_document
 from app.readmodels.ordering.account_standing import standing_of
 from app.readmodels.table import GLOBAL_ACCOUNT
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 
-class Availability(Struct, frozen=True):
+class Availability(Worded, frozen=True):
     """Availability of a product to this account; `code` and `reason` say why it cannot be ordered."""
 
     available: bool
     code: str | None = None
     reason: str | None = None
+    reason_phrases: tuple[Phrase, ...] = ()
 
 
 class AccountProduct(Struct, frozen=True, kw_only=True):
@@ -73,7 +76,7 @@ async def category(store: Store, name: str) -> Answer:
         NotFound: no such category.
     """
     if name not in CATEGORIES:
-        raise NotFound("There is no such category.", code="category_not_found")
+        raise NotFound(say("ordering.category_not_found"), code="category_not_found")
     return await _public(store, public_document(name), _priced_category)
 
 
@@ -89,7 +92,7 @@ async def product(store: Store, name: str, sku: str) -> Answer:
         row = await store.pool.fetchrow("SELECT FROM read_model.catalog WHERE account_id = $1 LIMIT 1", GLOBAL_ACCOUNT)
         if row is None:
             raise
-    raise NotFound("There is no such product.", code="product_not_found")
+    raise NotFound(say("ordering.product_not_found"), code="product_not_found")
 
 
 async def account_categories(store: Store, account_id: UUID) -> Answer:
@@ -100,7 +103,7 @@ async def account_categories(store: Store, account_id: UUID) -> Answer:
 async def account_category(store: Store, account_id: UUID, name: str) -> Answer:
     """Read a category with this account's variants: family SIM plans, duplicate Internet, eligibility."""
     if name not in CATEGORIES:
-        raise NotFound("There is no such category.", code="category_not_found")
+        raise NotFound(say("ordering.category_not_found"), code="category_not_found")
     found = await _document(store, account_document(name))
     if found is None:
         raise NotReady
@@ -134,8 +137,8 @@ def _shown(plan: Product, category: Category, standing: Standing) -> AccountProd
     item, others = item_of(plan, plan.facts), [*category.installations, *category.activation_fees, *category.add_ons]
     refused = account_refusal(standing) or next(refusals(item, standing, standing.address), None)
     if refused is None and not can_be_completed(item, [item_of(other, other.facts) for other in others]):
-        refused = Advice("product_not_orderable", f"{plan.name} cannot be ordered at present.")
-    availability = Availability(False, refused.code, refused.message) if refused else Availability(True)
+        refused = Advice("product_not_orderable", say("ordering.not_orderable_now", product=plan.name))
+    availability = Availability(False, refused.code, refused.sentence) if refused else Availability(True)
     return AccountProduct(product=plan, availability=availability)
 
 
@@ -169,7 +172,7 @@ async def _summaries(store: Store, pricing: Pricing) -> Answer:
 async def _found(store: Store, name: str) -> FetchedRow:
     found = await _document(store, name)
     if found is None:
-        raise NotReady("The catalog is being prepared. Please try again in a moment.")
+        raise NotReady(say("ordering.catalog_not_ready"))
     return found
 
 

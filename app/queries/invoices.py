@@ -27,6 +27,7 @@ from app.readmodels.charges import SUBSCRIPTION_OF
 from app.readmodels.documents import with_members
 from app.readmodels.invoices import OPEN, BillingAddress, InvoiceContext, InvoiceStatus
 from app.readmodels.profiles import Profile
+from app.words.sentence import say
 
 NEWEST = page.Listing("invoices", "sort_id", "bigint")
 _ISSUED = ("coalesce(issued_on, 'epoch'::date)", "date")
@@ -140,7 +141,7 @@ async def invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
 async def _invoice(store: Store, account_id: UUID, invoice_id: str) -> Answer:
     row = await store.pool.fetchrow(_DETAIL, account_id, invoice_id)
     if row is None:
-        raise NotFound("Invoice not found.", code="invoice_not_found")
+        raise NotFound(say("billing.invoice_not_found"), code="invoice_not_found")
     late = row["status"] == "unpaid" and bool(row["due_on"]) and row["due_on"] < today(row["country"], store.time_zone)
     more = InvoiceContext(overdue=late, billing_address=_billing_address(row), collected_by=row["collected_by"])
     document = with_members(row["document"], msgspec.json.encode(more)[1:-1])

@@ -22,9 +22,10 @@ from app.queries.reading.slice_age import of_salesforce
 from app.queries.reading.store import Answer, Store, build_answer, etag_of
 from app.readmodels.ordering.order_life import OrderStatus
 from app.readmodels.orders import Order, OrderSummary
+from app.words.sentence import say
 
 LISTING = page.Listing("orders", "order_id", "text")
-ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found", "There is no such order.")
+ORDER = detail.Detail("orders", "order_id", "account_history", "order_not_found", say("orders.not_found"))
 
 
 async def list_orders(

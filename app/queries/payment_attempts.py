@@ -19,6 +19,8 @@ from app.errors import NotFound
 from app.money import Money, money
 from app.queries.reading.store import Answer, etag_of
 from app.readmodels.billing.payment_attempts import SETTLE_SECONDS, DeclineKind, DeclineReason, told
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 MOST = 100
 AttemptOutcome = Literal["paid", "declined", "not_charged", "in_progress", "being_checked"]
@@ -48,14 +50,14 @@ SELECT count(*) AS count, coalesce(extract(epoch FROM clock_timestamp() - min(se
 FROM portal.capture_attempts WHERE outcome IS NULL AND sent_at < clock_timestamp() - $1 * interval '1 second'
 """
 _SENTENCES: dict[AttemptOutcome, str] = {
-    "paid": "The payment was taken.",
-    "not_charged": "The payment did not go through, and nothing was charged.",
-    "in_progress": "The payment is under way. Please look again in a moment.",
-    "being_checked": "We are checking what came of this payment. Please look again later before you pay once more.",
+    "paid": say("billing.attempt_paid"),
+    "not_charged": say("billing.attempt_not_charged"),
+    "in_progress": say("billing.attempt_in_progress"),
+    "being_checked": say("billing.attempt_checked"),
 }
 
 
-class PaymentAttempt(Struct, frozen=True, kw_only=True):
+class PaymentAttempt(Worded, frozen=True, kw_only=True):
     """One attempt to charge an invoice. `by` says who asked for it: the customer, or the provider.
 
     `reason` is a code of the list of errors, such as `card_expired`, of a declined attempt alone; `message` says what
@@ -70,6 +72,7 @@ class PaymentAttempt(Struct, frozen=True, kw_only=True):
     outcome: AttemptOutcome
     reason: str | None
     message: str
+    message_phrases: tuple[Phrase, ...] = ()
 
 
 class PaymentAttempts(Struct, frozen=True):
@@ -127,7 +130,7 @@ async def attempts_of_invoice(pool: asyncpg.Pool, account_id: UUID, invoice_id: 
         NotFound: `invoice_not_found`, absent, a draft, or another account's.
     """
     if not await pool.fetchval(_OWN, account_id, invoice_id):
-        raise NotFound("Invoice not found.", code="invoice_not_found")
+        raise NotFound(say("billing.invoice_not_found"), code="invoice_not_found")
     return PaymentAttempts([_plain(row) for row in await pool.fetch(_OF_CUSTOMER, account_id, invoice_id, MOST)])
 
 

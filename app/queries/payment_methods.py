@@ -5,7 +5,7 @@ A hint depends on the date, so it is computed when the list is read.
 Reads: read_model.payment_methods, document `payment-gateways` and what `slice_age` reads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -23,12 +23,8 @@ from app.readmodels.documents import with_members
 from app.readmodels.gateways import DOCUMENT
 from app.readmodels.payment_methods import HintCode, PaymentMethodHint
 from app.readmodels.table import GLOBAL_ACCOUNT
+from app.words.sentence import Sentence, say
 
-TEXTS: Mapping[HintCode, str] = {
-    "add_backup": "There is one usable payment method on file. Please add a second one, in case it is declined.",
-    "expiring": "{description} expires at the end of {expires}. Please add its replacement before that.",
-    "expired": "{description} expired at the end of {expires}. Please add another payment method.",
-}
 LISTING = page.Listing("payment_methods", "sort_id", "bigint", body="document")
 
 
@@ -75,8 +71,16 @@ def hints(methods: Sequence[MethodAge], day: date) -> list[PaymentMethodHint]:
 
 
 def _hint(code: HintCode, method: MethodAge) -> PaymentMethodHint:
-    text = TEXTS[code].format(description=method.description, expires=method.expires)
-    return PaymentMethodHint(code=code, payment_method_id=method.payment_method_id, text=text)
+    return PaymentMethodHint(code=code, payment_method_id=method.payment_method_id, text=_said(code, method))
+
+
+def _said(code: HintCode, method: MethodAge) -> Sentence:
+    if code == "add_backup":
+        return say("billing.hint_add_backup")
+    description, expires = method.description, method.expires or ""
+    if code == "expiring":
+        return say("billing.hint_expiring", description=description, expires=expires)
+    return say("billing.hint_expired", description=description, expires=expires)
 
 
 def _month(day: date) -> str:

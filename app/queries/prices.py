@@ -21,6 +21,8 @@ from app.readmodels.pricing.prices import BilledPrice, BookPrice, OwnPrice, bill
 from app.readmodels.pricing.tax import Tax
 from app.readmodels.pricing.terms import Terms, public_terms, terms_of
 from app.readmodels.table import GLOBAL_ACCOUNT
+from app.words.sentence import say
+from app.words.worded import sentence_in
 
 _OWN = """
 SELECT c.sku, p.offered, p.amount, p.setup_fee
@@ -132,14 +134,13 @@ def _taxed(bundle: Bundle, tax: Tax) -> Bundle:
 def left_out(category: Category, pricing: Pricing) -> Advice | None:
     """Return why products of a category are not shown to an account, if some are not."""
     if not pricing.known:
-        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
+        return Advice("not_known_yet", sentence_in(CURRENCY_UNKNOWN, "message"))
     products = (*category.plans, *category.installations, *category.activation_fees, *category.add_ons)
     if all(priced(each, pricing) for each in products):
         return None
     return Advice(
         "product_not_orderable",
-        f"Some products have no price in {pricing.terms.currency}, in which you are billed, and are not shown. "
-        "Please ask support if you want one.",
+        say("ordering.some_unpriced", currency=pricing.terms.currency or ""),
     )
 
 

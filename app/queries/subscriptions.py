@@ -13,10 +13,11 @@ from app.queries.reading.links import linked
 from app.queries.reading.slice_age import of_whmcs
 from app.queries.reading.store import Answer, Store
 from app.readmodels.subscriptions import ServiceStatus
+from app.words.sentence import say
 
 LISTING = page.Listing("subscriptions", "sort_id", "bigint")
 SUBSCRIPTION = detail.Detail(
-    "subscriptions", "subscription_id", "service", "subscription_not_found", "There is no such subscription."
+    "subscriptions", "subscription_id", "service", "subscription_not_found", say("subscriptions.not_found")
 )
 
 

@@ -4,7 +4,7 @@ Reads: read_model.invoices, subscriptions, orders, pending, profiles, payment_me
 portal.notification_reads; and what `account_age` reads.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -24,15 +24,26 @@ from app.readmodels.orders import OrderSummary
 from app.readmodels.payment_methods import PaymentMethod
 from app.readmodels.subscriptions import Subscription
 from app.readmodels.summary import OnFile, OpenOrders, Owed, Renewal, Summary, Task
+from app.words.sentence import Sentence, say, together
+from app.words.worded import sentence_in
 
 RESOURCES = ("client_invoices", "client_services", "pay_methods")
 MOST_SHOWN = 10
-WAITS_FOR: dict[NextStep, str] = {
-    "add_payment_method": "waits for a payment method. Please add one.",
-    "pay_invoice": "waits to be paid. Please pay its invoice.",
-    "contact_support": "cannot go on without you. Please contact support.",
+ORDER_TASKS: Mapping[NextStep, tuple[Callable[[str], Sentence], Sentence]] = {
+    "add_payment_method": (
+        lambda number: say("tasks.order_waits_for_method", number=number),
+        say("tasks.your_order_waits_for_method"),
+    ),
+    "pay_invoice": (
+        lambda number: say("tasks.order_waits_for_payment", number=number),
+        say("tasks.your_order_waits_for_payment"),
+    ),
+    "contact_support": (
+        lambda number: say("tasks.order_needs_support", number=number),
+        say("tasks.your_order_needs_support"),
+    ),
 }
-"""What the customer does next about an open order → the task."""
+"""What the customer does next about an open order → the task, for an order with and without a number."""
 
 _OWED = (
     "account_id = $1 AND status IN ('unpaid', 'collections') AND (balance > 0 OR balance IS NULL) AND NOT collective"
@@ -124,35 +135,49 @@ def _billing_tasks(overdue: Sequence[InvoiceSummary], dunning: Dunning | None) -
     """Yield one task about everything that is to be paid now; what would be suspended first is named."""
     if dunning is not None and dunning.state != "paused":
         others = len([each for each in overdue if each.invoice_id != dunning.invoice_id])
-        more = f" {others} more {'invoices are' if others > 1 else 'invoice is'} overdue." if others else ""
-        yield Task(kind="pay_overdue_invoices", text=dunning.text + more, invoice_id=dunning.invoice_id)
+        more = say("dunning.others_overdue", count=others) if others else None
+        text = together(sentence_in(dunning, "text"), more)
+        yield Task(kind="pay_overdue_invoices", text=text, invoice_id=dunning.invoice_id)
     elif len(overdue) == 1:
-        text = f"Invoice {overdue[0].number} is overdue. Please pay it."
+        text = say("tasks.pay_invoice", number=overdue[0].number)
         yield Task(kind="pay_overdue_invoices", text=text, invoice_id=overdue[0].invoice_id)
     elif overdue:
-        yield Task(kind="pay_overdue_invoices", text=f"{len(overdue)} invoices are overdue. Please pay them.")
+        yield Task(kind="pay_overdue_invoices", text=say("tasks.pay_invoices", count=len(overdue)))
 
 
 def _method_tasks(methods: Sequence[PaymentMethod], day: date) -> Iterator[Task]:
     if not methods:
-        yield Task(kind="add_payment_method", text="There is no payment method on file. Please add one.")
+        yield Task(kind="add_payment_method", text=say("tasks.add_method"))
     for each in methods:
         if each.expires and each.expires <= f"{day:%Y-%m}":
-            when = "has expired" if _expired(each, day) else "expires at the end of this month"
-            text = f"Your {_name(each)} {when}. Please update it."
+            text = _expiry(each.brand, each.last_four, _expired(each, day))
             yield Task(kind="update_payment_method", text=text, payment_method_id=each.payment_method_id)
 
 
-def _name(method: PaymentMethod) -> str:
-    ending = f" ending in {method.last_four}" if method.last_four else ""
-    return f"{method.brand or 'payment method'}{ending}"
+def _expiry(brand: str | None, last_four: str | None, has_expired: bool) -> Sentence:
+    """Say that a payment method has expired, or does at the end of the month, by what it shows of itself."""
+    if brand and last_four:
+        return (
+            say("tasks.card_expired", brand=brand, last_four=last_four)
+            if has_expired
+            else say("tasks.card_expires", brand=brand, last_four=last_four)
+        )
+    if brand:
+        return say("tasks.method_expired", brand=brand) if has_expired else say("tasks.method_expires", brand=brand)
+    if last_four:
+        return (
+            say("tasks.unnamed_card_expired", last_four=last_four)
+            if has_expired
+            else say("tasks.unnamed_card_expires", last_four=last_four)
+        )
+    return say("tasks.unnamed_expired") if has_expired else say("tasks.unnamed_expires")
 
 
 def _order_tasks(orders: Sequence[OrderSummary]) -> Iterator[Task]:
     for each in orders:
-        if each.next_step in WAITS_FOR:
-            name = f"Order {each.order_number}" if each.order_number else "Your order"
-            yield Task(kind="unblock_order", text=f"{name} {WAITS_FOR[each.next_step]}", order_id=each.order_id)
+        if task := ORDER_TASKS.get(each.next_step):
+            text = task[0](each.order_number) if each.order_number else task[1]
+            yield Task(kind="unblock_order", text=text, order_id=each.order_id)
 
 
 def _expired(method: PaymentMethod, day: date) -> bool:

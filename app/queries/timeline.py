@@ -16,6 +16,7 @@ from app.queries.reading import account_age, page
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.billing.dunning import DECLINED
 from app.readmodels.timeline import CARD_EXPIRED, CHARGE_REFUSED, Entry, StoredEntry
+from app.words.sentence import say
 
 RESOURCES = ("client_invoices", "client_services")
 """The WHMCS lists that entries come from."""
@@ -129,4 +130,4 @@ def _place(after: str) -> TimelinePosition:
     try:
         return TimelinePosition(datetime.fromisoformat(at), entry_id)
     except ValueError as error:
-        raise InvalidRequest("The cursor cannot be used here. Start again without it.", code="token_invalid") from error
+        raise InvalidRequest(say("problems.cursor_invalid"), code="token_invalid") from error

@@ -1,5 +1,7 @@
 """Support cases in the customer's words: a mapping from staff's statuses and priorities."""
 
+from app.words.sentence import say
+
 PORTAL_ORIGIN = "Portal Website"
 """Salesforce's `Origin` of cases that the portal opened. Only those are visible to the customer."""
 
@@ -15,10 +17,10 @@ STATUSES = {
 """Salesforce's status → the customer's. An unlisted one is in progress until Salesforce calls the case closed."""
 
 STATUS_TEXTS = {
-    "open": "We received your request and will look at it soon.",
-    "in_progress": "We are working on your request.",
-    "waiting_for_you": "We need something from you. Please read our last comment and answer it.",
-    "closed": "This request is closed.",
+    "open": say("support.open"),
+    "in_progress": say("support.in_progress"),
+    "waiting_for_you": say("support.waiting_for_you"),
+    "closed": say("support.closed"),
 }
 PRIORITIES = {"Low": "low", "Medium": "medium", "High": "high", "Urgent": "high", "Critical": "high"}
 

@@ -6,9 +6,9 @@ notification, and a notification that was read stays read across a rebuild.
 
 from datetime import datetime
 
-from msgspec import Struct
-
 from app.readmodels.timeline import Area
+from app.words.sentence import Phrase
+from app.words.worded import Worded
 
 SHOWN = """
 t.notifies AND t.at <= now()
@@ -28,7 +28,7 @@ SELECT count(*) FROM (
 """Counts the unread notifications of the account $1; counting stops at `MOST_COUNTED`."""
 
 
-class Notification(Struct, frozen=True, kw_only=True):
+class Notification(Worded, frozen=True, kw_only=True):
     """An event that the customer should know about.
 
     `reason` says why it happened, if the upstream says so or it can be inferred.
@@ -45,3 +45,5 @@ class Notification(Struct, frozen=True, kw_only=True):
     invoice_id: str | None
     subscription_ids: list[str]
     case_id: str | None
+    text_phrases: tuple[Phrase, ...] = ()
+    reason_phrases: tuple[Phrase, ...] = ()

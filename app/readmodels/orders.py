@@ -11,6 +11,8 @@ from app.readmodels.ordering.order_life import NextStep, OrderStatus
 from app.readmodels.pricing.tax import TaxWord
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 TABLE = Table(
     "orders",
@@ -62,37 +64,37 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     setup_fee: Money | None = None
 
 
-class OrderReason(Struct, frozen=True):
+class OrderReason(Worded, frozen=True):
     """The reason why an order does not move on: a stable code, and a sentence with the way forward."""
 
     code: str
     message: str
+    message_phrases: tuple[Phrase, ...] = ()
 
 
-PRICE_UNREADABLE = OrderReason(
-    "price_unreadable", "We cannot read every price of this order. Please contact support if it matters to you now."
-)
+PRICE_UNREADABLE = OrderReason("price_unreadable", say("orders.price_unreadable"))
 OTHER_CURRENCY = OrderReason(
     "billed_in_another_currency",
-    "This order has no price in the currency that you are billed in. Its invoice will show the price.",
+    say("orders.other_currency"),
 )
 CURRENCY_UNKNOWN = OrderReason(
     "billing_currency_unknown",
-    "We do not know yet in which currency you are billed, and are looking it up. Please try again in a moment.",
+    say("orders.currency_unknown"),
 )
 """Reasons why an order shows no price."""
 
 
-class TimelineEntry(Struct, frozen=True):
+class TimelineEntry(Worded, frozen=True):
     """A state that the order reached, and when; for a pause also the code of its reason."""
 
     state: OrderStatus
     text: str
     at: datetime
     reason: str | None = None
+    text_phrases: tuple[Phrase, ...] = ()
 
 
-class OrderSummary(Struct, frozen=True, kw_only=True):
+class OrderSummary(Worded, frozen=True, kw_only=True):
     """An order in a list. `next_step` is what the customer does next; rows of an earlier release lack it.
 
     Prices are those of an `Order`. `item_names` are those of its first ten items, in their order.
@@ -106,16 +108,17 @@ class OrderSummary(Struct, frozen=True, kw_only=True):
     placed_at: datetime | None
     total: Money | None
     item_count: int
-    item_names: list[str] = []
+    item_names: list[str] = msgspec.field(default_factory=list)
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
+    status_text_phrases: tuple[Phrase, ...] = ()
 
 
 MOST_NAMES = 10
 """Most items that a list names of an order."""
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Worded, frozen=True, kw_only=True):
     """An order in full. `next_step` is what the customer does next.
 
     Prices are those agreed when the order was placed, in the `billing_currency` of that time, and `tax` says whether
@@ -143,6 +146,7 @@ class Order(Struct, frozen=True, kw_only=True):
     timeline: list[TimelineEntry]
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
+    status_text_phrases: tuple[Phrase, ...] = ()
 
 
 def summary_of(order: Order) -> OrderSummary:

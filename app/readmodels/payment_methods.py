@@ -5,6 +5,8 @@ from typing import Literal
 from msgspec import Struct
 
 from app.readmodels.table import Table
+from app.words.sentence import Phrase
+from app.words.worded import Worded
 
 TABLE = Table(
     "payment_methods",
@@ -47,9 +49,10 @@ class PaymentMethod(Struct, frozen=True, kw_only=True):
 HintCode = Literal["add_backup", "expiring", "expired"]
 
 
-class PaymentMethodHint(Struct, frozen=True, kw_only=True):
+class PaymentMethodHint(Worded, frozen=True, kw_only=True):
     """Something that the customer should do about the payment methods, in a sentence."""
 
     code: HintCode
     payment_method_id: str | None
     text: str
+    text_phrases: tuple[Phrase, ...] = ()

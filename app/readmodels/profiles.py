@@ -8,6 +8,7 @@ from msgspec import Struct
 from app.intake.text import scalar
 from app.postal import Address
 from app.readmodels.table import Table
+from app.words.languages import Language, of_whmcs
 
 DOCUMENT = "profile"
 CLOSED_CLIENTS = frozenset({"closed", "inactive"})
@@ -27,6 +28,7 @@ TABLE = Table(
         "status": "text",
         "billing_contact_id": "text",
         "tax_exempt": "bool",
+        "language": "text",
         "version": "bigint",
         "as_of": "timestamptz",
         "document": "bytea",
@@ -35,7 +37,11 @@ TABLE = Table(
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """The customer's profile, as WHMCS keeps it."""
+    """The customer's profile, as WHMCS keeps it.
+
+    `language` is that of mails, and of answers where a request names none. It is null where WHMCS names none or another
+    one, which counts as English.
+    """
 
     email: str
     first_name: str
@@ -44,6 +50,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     phone: str
     currency: str
     address: Address
+    language: Language | None = None
 
 
 def profile_of(client: Mapping[str, Any]) -> Profile:
@@ -55,5 +62,6 @@ def profile_of(client: Mapping[str, Any]) -> Profile:
         company=scalar(client.get("companyname")),
         phone=scalar(client.get("phonenumber")),
         currency=scalar(client.get("currency_code")),
+        language=of_whmcs(client.get("language")),
         address=Address(**{name: scalar(client.get(name)) for name in Address.__struct_fields__}),
     )

@@ -11,24 +11,23 @@ from app.readmodels.billing.dunning import Dunning
 from app.readmodels.plans import Direction
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 ServiceStatus = Literal["pending", "active", "suspended", "terminated", "cancelled", "completed", "fraud"]
 """The statuses by which subscriptions can be filtered."""
 
 STATUS_TEXTS = {
-    "pending": "Waiting to be set up.",
-    "active": "Active.",
-    "suspended": "Suspended. Please contact support to have it switched on again.",
-    "terminated": "Ended. To use it again, please order it again.",
-    "cancelled": "Cancelled, as it was asked for.",
-    "completed": "Completed.",
-    "fraud": "Closed. Please contact support.",
-    "unknown": "Please contact support about this service.",
+    "pending": say("subscriptions.pending"),
+    "active": say("subscriptions.active"),
+    "suspended": say("subscriptions.suspended"),
+    "terminated": say("subscriptions.terminated"),
+    "cancelled": say("subscriptions.cancelled"),
+    "completed": say("subscriptions.completed"),
+    "fraud": say("subscriptions.fraud"),
+    "unknown": say("subscriptions.unknown"),
 }
-OVERDUE_TEXT = (
-    "Suspended because a payment is overdue. Pay the open invoice and it is switched on again. "
-    "If no invoice is open any more, please contact support."
-)
+OVERDUE_TEXT = say("subscriptions.overdue")
 
 When = Literal["now", "end_of_period"]
 """When a cancellation takes effect."""
@@ -103,7 +102,7 @@ class ScheduledChange(Struct, frozen=True, kw_only=True):
     effective_date: date
 
 
-class Subscription(Struct, frozen=True, kw_only=True):
+class Subscription(Worded, frozen=True, kw_only=True):
     """A service that the customer has or had: a plan or an add-on. Fees are charges.
 
     `line` is the phone number of a SIM, `domain` the domain of any other service. An `amount` or a date that cannot be
@@ -131,3 +130,4 @@ class Subscription(Struct, frozen=True, kw_only=True):
     dunning: Dunning | None = None
     sku: str | None = None
     order_id: str | None = None
+    status_text_phrases: tuple[Phrase, ...] = ()

@@ -8,6 +8,8 @@ from app.money import Money
 from app.readmodels.billing.dunning import Dunning
 from app.readmodels.invoices import InvoiceSummary
 from app.readmodels.orders import OrderSummary
+from app.words.sentence import Phrase
+from app.words.worded import Worded
 
 
 class Owed(Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class OnFile(Struct, frozen=True, kw_only=True):
     usable: int
 
 
-class Task(Struct, frozen=True, kw_only=True):
+class Task(Worded, frozen=True, kw_only=True):
     """A task for the customer.
 
     Attributes:
@@ -57,6 +59,7 @@ class Task(Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     invoice_id: str | None = None
     payment_method_id: str | None = None
+    text_phrases: tuple[Phrase, ...] = ()
 
 
 class Summary(Struct, frozen=True, kw_only=True):

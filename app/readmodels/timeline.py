@@ -8,12 +8,14 @@ again in a rebuild, is the same entry.
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+import msgspec
 
 from app.readmodels.table import Table
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
-CHARGE_REFUSED = "The bank did not say why. Often a card has reached its limit or was replaced."
-CARD_EXPIRED = "The card on file had expired."
+CHARGE_REFUSED = say("timeline.charge_refused")
+CARD_EXPIRED = say("timeline.card_expired")
 
 Area = Literal["orders", "billing", "services", "cases"]
 
@@ -39,7 +41,7 @@ def table(name: str) -> Table:
     )
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class Entry(Worded, frozen=True, kw_only=True):
     """An event in an account's history, with what it concerns.
 
     Attributes:
@@ -57,6 +59,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     invoice_id: str | None
     subscription_ids: list[str]
     case_id: str | None
+    text_phrases: tuple[Phrase, ...] = ()
+    reason_phrases: tuple[Phrase, ...] = ()
 
 
 class StoredEntry(Entry, frozen=True, kw_only=True, omit_defaults=True):
@@ -67,4 +71,4 @@ class StoredEntry(Entry, frozen=True, kw_only=True, omit_defaults=True):
             decides which of them are services, so they are told apart when the entry is read.
     """
 
-    billed_ids: list[str] = []
+    billed_ids: list[str] = msgspec.field(default_factory=list)

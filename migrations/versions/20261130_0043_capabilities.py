@@ -5,7 +5,7 @@ from alembic import op
 from migrations import statements
 
 revision = "0043"
-down_revision = "0041"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 

@@ -12,6 +12,10 @@ import pytest
 from app.commands import mail_outbox
 from app.readmodels.billing.dunning import DunningFacts
 from app.settings import Settings
+from tests.fixtures.changes import CLIENT, change
+from tests.projections.conftest import account, feed
+
+__all__ = ["account", "feed"]
 
 BAIT = "Win at evil.example"
 HANA = "hana@example.jp"
@@ -162,3 +166,36 @@ async def test_a_sign_in_code_of_an_old_mail_is_good_until_one_is_used(
         await pool.execute(past.format("mails", "finished_at"))
         await pool.execute(past.format("sign_in_codes", "created_at"))
     assert await pool.fetchval("SELECT count(*) FROM portal.sign_in_codes WHERE used_at IS NULL") == 2
+
+
+@pytest.mark.parametrize(("language", "is_japanese"), [("japanese", True), ("english", False), ("klingon", False)])
+async def test_mails_are_in_the_language_of_the_customer_in_whmcs(
+    sandbox: Any,
+    pool: asyncpg.Pool,
+    mailed: Settings,
+    account: Any,
+    feed: Any,
+    language: str,
+    is_japanese: bool,
+) -> None:
+    await feed([change("whmcs", "client", "1001", {**CLIENT, "language": language}, owner_id="1001")])
+    await mail_outbox.enqueue_once(pool, "password_reset", HANA, "en" if is_japanese else None)
+    await mail_outbox.enqueue(pool, "service_active", HANA)
+    mails = await sent(sandbox, pool, mailed)
+    subjects = (
+        {"パスワードの再設定", "サービスのご利用開始のお知らせ"}
+        if is_japanese
+        else {"Reset your password", "Your service is active"}
+    )
+    assert {each["subject"] for each in mails} == subjects
+    assert all(("ください" in each["text"]) == is_japanese for each in mails)
+
+
+async def test_a_mail_to_nobody_we_know_is_in_the_language_of_the_request(
+    sandbox: Any, pool: asyncpg.Pool, mailed: Settings
+) -> None:
+    await pool.execute(
+        "INSERT INTO portal.mails (kind, recipient, language) VALUES ('account_linked', 'new@example.jp', 'ja')"
+    )
+    [mail] = await sent(sandbox, pool, mailed)
+    assert mail["subject"] == "お客様ポータルへの連携完了のお知らせ"

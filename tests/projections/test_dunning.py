@@ -57,7 +57,14 @@ async def on_invoice(pool: asyncpg.Pool, number: str = "77") -> Any:
     row = await pool.fetchrow("SELECT summary, document FROM read_model.invoices WHERE invoice_id = $1", number)
     summary, document = (msgspec.json.decode(row[name])["dunning"] for name in ("summary", "document"))
     assert summary == document
-    return document
+    return without_phrases(document)
+
+
+def without_phrases(shown: Any) -> Any:
+    """Leave out the codes and parameters of sentences, of which other tests are about."""
+    if not isinstance(shown, dict):
+        return shown
+    return {name: without_phrases(value) for name, value in shown.items() if not name.endswith("_phrases")}
 
 
 async def on_service(pool: asyncpg.Pool, number: str = "55") -> Any:
@@ -73,7 +80,8 @@ async def test_an_invoice_says_what_failed_what_follows_and_what_to_do(
         "invoice_id": "77",
         "state": "retrying",
         "text": "Invoice 77 is unpaid. Your bank declined the charge because there were not enough funds. We try again "
-        "on 2026-01-18 (attempt 2 of 3). Unless it is paid, what it bills is suspended on 2026-02-10. Please pay it, "
+        "on January 18, 2026 (attempt 2 of 3). Unless it is paid, what it bills is suspended on February "
+        "10, 2026. Please pay it, "
         "or add another payment method.",
         "next_steps": ["pay_invoice", "add_payment_method"],
         "attempt": 1,
@@ -94,14 +102,16 @@ BY_WHMCS = {**NO_TRY, "attempts": None, "max_attempts": None}
 CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     (
         {**NO_TRY, "decline_code": "card_expired"},
-        "Invoice 77 is unpaid. Your card has expired. Unless it is paid, what it bills is suspended on 2026-02-10. "
+        "Invoice 77 is unpaid. Your card has expired. Unless it is paid, what it bills is suspended "
+        "on February 10, 2026. "
         "Please add a new payment method, or pay the invoice now.",
         ["add_payment_method", "pay_invoice"],
     ),
     (
         {**NO_TRY, "status": "grace", "attempts": 3, "decline_code": "do_not_honour"},
         "Invoice 77 is unpaid. Your payment method was declined, and the bank did not say why. We do not try to charge "
-        "it again. Unless it is paid, what it bills is suspended on 2026-02-10. Please pay it, or add another payment "
+        "it again. Unless it is paid, what it bills is suspended on February 10, 2026. Please pay "
+        "it, or add another payment "
         "method.",
         ["pay_invoice", "add_payment_method"],
     ),
@@ -119,7 +129,8 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     (
         {**BY_WHMCS, "decline_code": None},
-        "Invoice 77 is unpaid. Unless it is paid, what it bills is suspended on 2026-02-10. Please pay it, or add "
+        "Invoice 77 is unpaid. Unless it is paid, what it bills is suspended on February 10, 2026. "
+        "Please pay it, or add "
         "another payment method.",
         ["pay_invoice", "add_payment_method"],
     ),
@@ -130,7 +141,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ),
     (
         {**NO_TRY, "status": "paused", "suspend_on": None, "paused_until": "2026-03-01"},
-        "We have paused the collection of invoice 77 until 2026-03-01. Meanwhile we neither charge it nor suspend "
+        "We have paused the collection of invoice 77 until March 1, 2026. Meanwhile we neither charge it nor suspend "
         "anything. You can still pay it.",
         ["pay_invoice"],
     ),
@@ -242,7 +253,8 @@ async def test_a_charge_that_was_not_tried_before_is_not_tried_again(
 ) -> None:
     await feed([invoice(), dunning(attempts=0, decline_code=None, suspend_on=None)])
     assert (await on_invoice(pool))["text"] == (
-        "Invoice 77 is unpaid. We charge your payment method on 2026-01-18 (attempt 1 of 3). Please pay it, or add "
+        "Invoice 77 is unpaid. We charge your payment method on January 18, 2026 (attempt 1 of 3). "
+        "Please pay it, or add "
         "another payment method."
     )
 

@@ -70,8 +70,8 @@ async def test_an_invoice_is_issued_paid_and_refunded_at_the_times_that_whmcs_ke
         ("invoice_paid", "2026-01-10T03:00:00+00:00"),
         ("invoice_refunded", "2026-01-20T00:30:00+00:00"),
     ]
-    assert found[0].text == "Invoice 77 over 1,628 JPY was issued, to be paid by 2026-01-15."
-    assert found[2].text == "628 JPY of invoice 77 was refunded."
+    assert found[0].text == "Invoice 77 over ¥1,628 was issued, to be paid by January 15, 2026."
+    assert found[2].text == "¥628 of invoice 77 was refunded."
     assert all((entry.invoice_id, entry.billed_ids, entry.subscription_ids) == ("77", ["55"], []) for entry in found)
 
 
@@ -365,7 +365,7 @@ async def test_a_scheduled_change_has_events_when_it_is_scheduled_and_when_it_en
     part = {"owner_id": "1001", "parent_id": "55"}
     await feed([service(), change("whmcs", "scheduled_change", "a1", PLANNED, **part)])
     [planned] = [each for each in await entries(pool, account) if each.kind == "change_scheduled"]
-    assert planned.text == "You planned to change SIM 5 GB to SIM 1 GB on 2026-03-01."
+    assert planned.text == "You planned to change SIM 5 GB to SIM 1 GB on March 1, 2026."
     assert (planned.at.isoformat(), planned.subscription_ids) == ("2026-02-01T01:00:00+00:00", ["55"])
     over = {**PLANNED, "ended_at": "2026-03-01T00:00:05+00:00", **ending}
     await feed([change("whmcs", "scheduled_change", "a1", over, at=5000, **part)])

@@ -1,4 +1,4 @@
-"""Change name, company or phone. WHMCS is authoritative: the write goes there, and the result is read back.
+"""Change name, company, phone or language. WHMCS is authoritative: the write goes there, and the result is read back.
 
 Salesforce holds none of these for a portal customer. The e-mail address is not changed here: the customer logs in with
 it, and WHMCS sends bills to it.
@@ -6,7 +6,7 @@ it, and WHMCS sends bills to it.
 Writes: WHMCS client.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
@@ -19,6 +19,8 @@ from app.ingest.inbox.pending import Pending
 from app.inputs.numbers import Phone
 from app.inputs.text import Line
 from app.readmodels.profiles import Profile
+from app.words.languages import WHMCS_LANGUAGES, Language
+from app.words.sentence import say
 
 PersonName = Annotated[Line, Meta(min_length=1, max_length=100)]
 Telephone = Annotated[Phone, Meta(max_length=60)]
@@ -27,6 +29,7 @@ WHMCS_NAMES = {
     "last_name": "lastname",
     "company": "companyname",
     "phone": "phonenumber",
+    "language": "language",
 }
 
 
@@ -37,6 +40,7 @@ class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
     last_name: PersonName | UnsetType = UNSET
     company: PersonName | UnsetType = UNSET
     phone: Telephone | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
 
 
 class ChangeProfile(Struct):
@@ -54,8 +58,8 @@ async def change_profile(ctx: Context, actor: Actor, request: ChangeProfile) -> 
         Outdated: `precondition_failed`.
     """
     if not (given := _given(request)):
-        raise InvalidRequest("Name at least one field to change.")
-    fields = {WHMCS_NAMES[name]: value for name, value in given.items()}
+        raise InvalidRequest(say("account.nothing_to_change"))
+    fields = {WHMCS_NAMES[name]: _as_whmcs(name, value) for name, value in given.items()}
     return await edit(ctx, actor, fields, lambda profile: request.expected in (None, profile), _write(actor, request))
 
 
@@ -66,6 +70,10 @@ def _given(request: ChangeProfile) -> dict[str, str]:
 def _write(actor: Actor, request: ChangeProfile) -> Pending:
     recheck = ("whmcs", "client", actor.whmcs_client_id)
     return write_of(actor, COMMAND.name, "profiles", _given(request), recheck=recheck)
+
+
+def _as_whmcs(name: str, value: Any) -> str:
+    return WHMCS_LANGUAGES[value] if name == "language" else value
 
 
 COMMAND = Command(change_profile, writes=("whmcs",), away="queue", queued_write=_write)

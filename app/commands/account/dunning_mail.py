@@ -3,24 +3,19 @@
 Reads: portal.dunning_steps, dunning, dunning_news; read_model.invoices.
 """
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from app.commands.execution.composed_mail import Addressee, mail
 from app.db import Db
 from app.inputs.text import said
 from app.integrations.mail import Mail
 from app.readmodels.billing import dunning_sentences
 from app.readmodels.billing.dunning import DunningFacts
 from app.settings import Settings
+from app.words.sentence import Sentence, say
 
-SUBJECTS = {
-    "trying": "We could not charge invoice {}",
-    "grace": "Invoice {} is unpaid, and your service will be suspended",
-    "suspended": "Invoice {} is unpaid, and what it bills is suspended",
-}
-RESTORED = "Your service is switched on again"
 _ABOUT = """
 SELECT s.step, n.facts -> 'invoice' AS facts, i.status = 'unpaid' AND coalesce(i.balance > 0, true) AS owed
 FROM portal.dunning_steps s
@@ -30,21 +25,30 @@ WHERE s.notice_id = $1
 """
 
 
-async def write(connection: Db, settings: Settings, user: Any, about: UUID | None) -> Mail | None:
+async def write(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
     """Write the mail about a step; None if it is not true any more: the invoice is paid, paused, or further along."""
     found = await connection.fetchrow(_ABOUT, about)
     if found is None or found["facts"] is None:
         return None
     facts = msgspec.convert(found["facts"], DunningFacts)
-    number = said(facts.invoice_number or facts.invoice_id)
-    where = f"Invoices and payment methods are in the portal:\n\n{settings.mailed_url}\n"
+    number, where = said(facts.invoice_number or facts.invoice_id), say("mails.dunning_where")
     if found["step"] == "restored":
-        text = f"What invoice {number} bills is switched on again."
+        text = say("mails.dunning_restored", number=number)
         if facts.status == "ended":
-            text = f"Invoice {number} is settled, and what it bills is switched on again. Thank you."
-        return Mail(user["email"], RESTORED, f"{text}\n\n{where}")
-    if facts.status not in SUBJECTS or not found["owed"]:
+            text = say("mails.dunning_settled", number=number)
+        return mail(to, say("mails.dunning_restored_subject"), text, where, settings.public_url)
+    subject = _subject(facts, number)
+    if subject is None or not found["owed"]:
         return None
-    subject = SUBJECTS[facts.status] if facts.status != "grace" or facts.suspend_on else "Invoice {} is unpaid"
-    text = dunning_sentences.of_invoice(facts, number)
-    return Mail(user["email"], subject.format(number), f"{text}\n\n{where}")
+    return mail(to, subject, dunning_sentences.of_invoice(facts, number), where, settings.public_url)
+
+
+def _subject(facts: DunningFacts, number: str) -> Sentence | None:
+    """Return the subject for what is true of an invoice; None where nothing is to be mailed."""
+    if facts.status == "trying":
+        return say("mails.dunning_trying_subject", number=number)
+    if facts.status == "grace" and facts.suspend_on:
+        return say("mails.dunning_grace_subject", number=number)
+    if facts.status == "grace":
+        return say("mails.dunning_unpaid_subject", number=number)
+    return say("mails.dunning_suspended_subject", number=number) if facts.status == "suspended" else None

@@ -17,6 +17,7 @@ from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs import records
 from app.readmodels.profiles import Profile, profile_of
+from app.words.sentence import say
 
 PATIENCE_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
@@ -47,8 +48,7 @@ async def edit(
             if mine:
                 return await _edit(ctx, actor, fields, is_expected, write)
         if asyncio.get_running_loop().time() > deadline:
-            sentence = "Another change of yours is being saved. Please try again."
-            raise Conflict(sentence, code="edit_in_progress", retry_after_seconds=2)
+            raise Conflict(say("account.edit_in_progress"), code="edit_in_progress", retry_after_seconds=2)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -75,7 +75,7 @@ async def _edit(
         raise
     except UpstreamRejected as error:
         log.warning("client_edit_refused", whmcs_client_id=actor.whmcs_client_id, error=str(error))
-        sentence = "The billing system refused these details. Please correct them, or contact support."
+        sentence = say("account.details_refused")
         raise RuleViolated(sentence, code="details_refused") from error
     read_at = now()
     reason = f"edit:{read_at.timestamp()}"

@@ -15,6 +15,7 @@ from app.db import only_row
 from app.errors import NotFound
 from app.ingest.versions import account_versions, notices
 from app.readmodels.notifications import SHOWN, UNREAD
+from app.words.sentence import say
 
 _MARK = f"""
 WITH wanted AS (
@@ -55,7 +56,7 @@ async def read_notification(ctx: Context, actor: Actor, request: ReadNotificatio
     """
     account_id = actor.account_id_or_refuse()
     if not await _mark(ctx, account_id, request.notification_id, None):
-        raise NotFound("There is no such notification.", code="notification_not_found")
+        raise NotFound(say("account.notification_not_found"), code="notification_not_found")
     unread = Unread(await ctx.pool.fetchval(UNREAD, account_id))
     return Done(unread, outcome="shown", target=request.notification_id)
 

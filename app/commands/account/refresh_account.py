@@ -20,6 +20,7 @@ from app.ingest.inbox import inbox
 from app.ingest.inbox.isolation import Append, Woken
 from app.ingest.inbox.postpone import postpone
 from app.ingest.refetch.owners import account_history_hint, whmcs_hint
+from app.words.sentence import say
 
 Area = Literal["profile", "invoices", "payment_methods", "subscriptions", "orders", "eligibility", "cases"]
 Upstream = Literal["whmcs", "salesforce"]
@@ -123,7 +124,7 @@ async def _delay_seconds(connection: Connection, hint: Change) -> float:
         return 0.0
     if before["waiting"] >= MOST_WAITING:
         raise Conflict(
-            "This is being read again already. Please wait a moment, then look again.",
+            say("account.refresh_in_progress"),
             code="refresh_in_progress",
             retry_after_seconds=int(PACE_SECONDS),
         )

@@ -24,6 +24,7 @@ from app.postal import Address
 from app.readmodels.ordering.account_standing import complete
 from app.readmodels.ordering.eligibility import STATUSES, status_from
 from app.readmodels.profiles import profile_of
+from app.words.sentence import say
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 
@@ -52,15 +53,15 @@ async def request_eligibility(ctx: Context, actor: Actor, request: RequestEligib
     account_id = actor.salesforce_account_id
     async with ctx.locks.exclusively("eligibility", account_id) as mine:
         if not mine:
-            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict(say("account.request_in_progress"), code="request_in_progress", retry_after_seconds=2)
         wanted, on_file = await _addresses(ctx, actor, request)
         check = await eligibility.read_check(ctx.salesforce, account_id)
         is_same = postal.same_place(wanted, check.address or on_file)
         if status_from(check.status, check.offering) == "eligible" and is_same:
-            raise Conflict("Internet is available at this address already.", code="already_eligible")
+            raise Conflict(say("account.already_eligible"), code="already_eligible")
         is_checking = STATUSES.get(folded(check.status)) == "checking"
         if is_checking and not is_same:
-            sentence = "We are still checking another address. Please ask again once we have told you the result."
+            sentence = say("account.check_in_progress")
             raise Conflict(sentence, code="check_in_progress")
         recheck = ("salesforce", "account_history", account_id)
         write = write_of(actor, COMMAND.name, "eligibility", {"address": wanted}, recheck=recheck)
@@ -85,7 +86,7 @@ async def _addresses(ctx: Context, actor: Actor, request: RequestEligibility) ->
         given = postal_addresses.checked(Address(**asdict(request.address)), within="address.")
         return postal.in_one_line(given), on_file
     if not on_file:
-        raise RuleViolated("There is no address on file. Please enter one first.", code="address_required")
+        raise RuleViolated(say("account.address_missing"), code="address_required")
     return on_file, on_file
 
 

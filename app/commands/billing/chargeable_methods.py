@@ -12,6 +12,7 @@ from app.errors import RuleViolated, Violation
 from app.ingest.refetch.owners import whmcs_hint
 from app.integrations.whmcs.records import WhmcsRecord
 from app.settings import Settings
+from app.words.sentence import say
 
 
 async def chargeable_methods(ctx: Context, actor: Actor, invoice: WhmcsRecord) -> Sequence[WhmcsRecord]:
@@ -24,12 +25,12 @@ async def chargeable_methods(ctx: Context, actor: Actor, invoice: WhmcsRecord) -
     if not methods:
         reason = f"pay:{actor.request_id or actor.command_key}"
         await ctx.inbox.submit([whmcs_hint("pay_methods", actor.whmcs_client_id, reason)])
-        raise _rule("payment_method_missing", "There is no payment method on file. Please add one first.")
+        raise _rule("payment_method_missing", say("billing.method_missing"))
     if invoice.data["ccgateway"] == "1":
         return methods
     gateway = next((each.data["gateway_name"] for each in methods if each.data.get("gateway_name")), None)
     if gateway is None:
-        raise _rule("invoice_not_chargeable", "This invoice cannot be charged. Please pay it on its payment page.")
+        raise _rule("invoice_not_chargeable", say("billing.not_chargeable"))
     with repeatable():
         await ctx.whmcs.set_invoice_gateway(invoice.record_id, gateway)
     return methods

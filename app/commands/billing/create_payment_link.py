@@ -11,6 +11,7 @@ from app.commands.execution.doubts import repeatable
 from app.errors import RuleViolated, Violation
 from app.inputs import return_url
 from app.integrations.whmcs.links import INVOICE_PATH, PDF_PATH, several_path
+from app.words.sentence import say
 
 MOST_AT_ONCE = 50
 
@@ -58,7 +59,7 @@ async def create_payment_link(ctx: Context, actor: Actor, request: PayInvoice) -
 
 async def _set_gateway(ctx: Context, invoice_id: str, gateway: str) -> None:
     if not await ctx.pool.fetchval("SELECT EXISTS (SELECT FROM read_model.gateways WHERE gateway = $1)", gateway):
-        sentence = "There is no such payment gateway. Please choose one of those offered."
+        sentence = say("billing.gateway_not_found")
         problem = Violation("gateway", "gateway_unknown", sentence)
         raise RuleViolated(sentence, code="gateway_unknown", errors=[problem])
     with repeatable():

@@ -16,6 +16,7 @@ from app.errors import Conflict, NotFound, UpstreamNotFound
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.readmodels.services import HOLDS_ANY
+from app.words.sentence import say
 
 SETTLED = ("active", "cancelled", "rejected")
 """Statuses of orders that no longer need a payment."""
@@ -62,12 +63,11 @@ async def remove_payment_method(ctx: Context, actor: Actor, request: OneMethod) 
     account_id = await _own(ctx, actor, request.payment_method_id)
     async with ctx.locks.exclusively("payment_methods", account_id) as mine:
         if not mine:
-            raise Conflict("Your payment methods are being changed. Please try again.", code="edit_in_progress")
+            raise Conflict(say("billing.methods_changing"), code="edit_in_progress")
         held = [each.record_id for each in await ctx.whmcs.pay_methods(actor.whmcs_client_id)]
         if held == [request.payment_method_id] and await ctx.pool.fetchval(_NEEDED, account_id, list(SETTLED)):
             raise Conflict(
-                "This is your only payment method, and there are services, orders or invoices to be paid with it. "
-                "Please add another one first.",
+                say("billing.only_method"),
                 code="payment_method_needed",
             )
         write = _write(actor, REMOVE_PAYMENT_METHOD, request, {"removed": True})
@@ -99,7 +99,7 @@ async def _request_refetch(ctx: Context, actor: Actor, write: Pending | None = N
 
 
 def _not_found() -> NotFound:
-    return NotFound("There is no such payment method.", code="payment_method_not_found")
+    return NotFound(say("billing.method_not_found"), code="payment_method_not_found")
 
 
 SET_DEFAULT_PAYMENT_METHOD = Command(

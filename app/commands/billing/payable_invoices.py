@@ -17,19 +17,21 @@ from app.ingest.inbox.pending import Pending
 from app.integrations.whmcs.records import WhmcsRecord, change
 from app.readmodels.freshness import BOUND_SECONDS
 from app.readmodels.invoices import PAYABLE, status_of
+from app.words.sentence import say
+from app.words.worded import sentence_in
 
 REASONS = {
-    "paid": ("invoice_paid", "This invoice is paid already."),
-    "cancelled": ("invoice_cancelled", "This invoice was cancelled; there is nothing to pay."),
-    "refunded": ("invoice_refunded", "This invoice was refunded; there is nothing to pay."),
+    "paid": ("invoice_paid", say("billing.already_paid")),
+    "cancelled": ("invoice_cancelled", say("billing.cancelled")),
+    "refunded": ("invoice_refunded", say("billing.refunded")),
     "payment_pending": (
         "invoice_payment_pending",
-        "A payment for this invoice is being processed. It shows as paid once the payment has arrived.",
+        say("billing.payment_processing"),
     ),
-    "collections": ("invoice_collections", "This invoice is with debt collection. Please contact support to pay it."),
+    "collections": ("invoice_collections", say("billing.collections")),
 }
 """Statuses in which WHMCS accepts no payment from the customer → code and sentence."""
-UNCLEAR = ("invoice_status_unknown", "It is unclear if this invoice can be paid. Please contact support.")
+UNCLEAR = ("invoice_status_unknown", say("billing.unclear"))
 
 
 class OpenInvoice(Struct, frozen=True):
@@ -117,7 +119,7 @@ async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field:
         if each.status not in PAYABLE
     ]
     if problems:
-        sentence = problems[0].message if len(invoices) == 1 else "Some of these invoices cannot be paid. See errors."
+        sentence = sentence_in(problems[0], "message") if len(invoices) == 1 else say("billing.some_not_payable")
         raise Conflict(sentence, code="invoice_not_payable", errors=problems)
     for each in invoices:
         if await captures.is_stated_charged(ctx.pool, each.invoice_id):
@@ -131,13 +133,13 @@ async def refuse_unpayable(ctx: Context, invoices: Sequence[OpenInvoice], field:
 
 def _not_found() -> NotFound:
     """Return one answer for absent invoices and those of other accounts."""
-    return NotFound("Invoice not found.", code="invoice_not_found")
+    return NotFound(say("billing.invoice_not_found"), code="invoice_not_found")
 
 
 def in_progress(wait_seconds: float) -> Conflict:
     """Return the refusal for an invoice whose charge is in progress or has an unknown outcome."""
     return Conflict(
-        "A payment for this invoice is being checked. Please look again in a moment before you pay.",
+        say("billing.payment_checked"),
         code="payment_in_progress",
         retry_after_seconds=max(int(wait_seconds), 2),
     )

@@ -12,6 +12,7 @@ from app.commands.execution.context import Actor, Context
 from app.errors import NotAllowed, UpstreamRejected
 from app.inputs import return_url
 from app.integrations.whmcs.links import LIFETIME_SECONDS, REDIRECT, returning
+from app.words.sentence import say
 
 BLOCKED = "sso_blocked"
 
@@ -48,5 +49,5 @@ async def billing_link(ctx: Context, actor: Actor, path: str, back_to: str | Non
     except UpstreamRejected as error:
         if error.vendor_code != BLOCKED:
             raise
-        sentence = "Your billing account does not accept links from the portal. Please contact support."
+        sentence = say("billing.links_refused")
         raise NotAllowed(sentence, code="billing_login_blocked") from error

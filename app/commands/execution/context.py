@@ -17,6 +17,8 @@ from app.integrations.salesforce.client import SalesforceClient
 from app.integrations.whm.client import WhmClient
 from app.integrations.whmcs.client import WhmcsClient
 from app.settings import Settings
+from app.words.languages import Language
+from app.words.sentence import say
 
 
 class Context(Struct, frozen=True):
@@ -39,6 +41,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     `mfa`: a second factor was proven in this session. `command_key` makes a command repeatable upstream: it is the same
     for every repetition of one request. `command_id` is the command's id in the ledger, if it is kept there.
     `repeated`: an earlier run of the same command may have taken effect, so it looks before it writes.
+    `language` is the customer's own, if it is known; of an anonymous caller, what the request prefers.
     """
 
     role: str = "anonymous"
@@ -53,6 +56,7 @@ class Actor(Struct, frozen=True, kw_only=True):
     command_key: str = ""
     command_id: UUID | None = None
     repeated: bool = False
+    language: Language | None = None
 
     def account_id_or_refuse(self) -> UUID:
         """Return the account of the session.
@@ -61,7 +65,7 @@ class Actor(Struct, frozen=True, kw_only=True):
             NotAllowed: staff have no account of their own.
         """
         if self.account_id is None:
-            raise NotAllowed("This needs a customer's session.", code="customer_session_required")
+            raise NotAllowed(say("problems.customer_session_required"), code="customer_session_required")
         return self.account_id
 
 

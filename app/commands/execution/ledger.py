@@ -26,6 +26,7 @@ from app.ingest.inbox import pending, rechecks
 from app.ingest.versions.notices import Outcome
 from app.integrations.admission.call_log import UpstreamCall
 from app.keyring import Keyring
+from app.words.sentence import say, stored_phrases
 
 LOCK_SECONDS = 20
 """How long the key of a dead runner stays locked. A slow runner may be overtaken: every command also guards itself."""
@@ -38,7 +39,8 @@ INSERT INTO portal.commands (id, scope, idempotency_key, name, account_id, body_
 VALUES ($1, $2, $3, $4, $5, $6, 'running', now() + $7 * interval '1 second')
 ON CONFLICT (scope, idempotency_key) DO UPDATE
 SET state = 'running', locked_until = excluded.locked_until, body_hash = excluded.body_hash,
-    attempts = portal.commands.attempts + 1, error_code = NULL, error = NULL, retry_at = NULL, finished_at = NULL
+    attempts = portal.commands.attempts + 1, error_code = NULL, error = NULL, error_phrases = '[]',
+    retry_at = NULL, finished_at = NULL
 WHERE portal.commands.name = excluded.name AND portal.commands.body_hash = ANY($8)
   AND (portal.commands.state = 'failed'
        OR (portal.commands.state = 'running' AND portal.commands.locked_until < now()))
@@ -46,16 +48,17 @@ RETURNING id, locked_until
 """
 _FINISH = """
 UPDATE portal.commands SET state = 'done', response_status = $2, response_body = $3, submission = $4,
-    account_version = $6, steps = steps || $7, finished_at = now(), error_code = NULL, error = NULL, retry_at = NULL
+    account_version = $6, steps = steps || $7, finished_at = now(), error_code = NULL, error = NULL,
+    error_phrases = '[]', retry_at = NULL
 WHERE id = $1 AND locked_until = $5 RETURNING account_id
 """
 _FAIL = """
 UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $3, error = $4, steps = steps || $5,
-    retry_at = now() + $6 * interval '1 second'
+    retry_at = now() + $6 * interval '1 second', error_phrases = $7
 WHERE id = $1 AND state IN ('running', 'queued') AND locked_until = $2 RETURNING account_id
 """
 _GIVE_UP = """
-UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3
+UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3, error_phrases = $4
 WHERE id IN (SELECT id FROM portal.commands WHERE state = 'running' AND locked_until < now() - $1 * interval '1 second'
              ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED)
 RETURNING id, account_id
@@ -110,6 +113,7 @@ class RunFailure(Struct, frozen=True, kw_only=True):
 
 
 UNKNOWN = RunFailure(code=OutcomeUnknown.code, sentence=OutcomeUnknown.detail, effect="unknown")
+UNKNOWN_STORED = (UNKNOWN.code, UNKNOWN.sentence, stored_phrases(UNKNOWN.sentence))
 
 
 async def begin(
@@ -137,12 +141,12 @@ async def begin(
     )
     if kept["name"] != name or kept["body_hash"] not in digests:
         raise RuleViolated(
-            "This Idempotency-Key was used for another request. Use a new key for a new request.",
+            say("problems.idempotency_key_reused"),
             code="idempotency_key_reused",
         )
     if kept["state"] == "running":
         raise Conflict(
-            "The same request is still being processed. Please try again in a moment.",
+            say("problems.request_in_progress"),
             code="command_in_progress",
             retry_after_seconds=2,
         )
@@ -194,6 +198,7 @@ async def fail(
             failure.sentence,
             msgspec.to_builtins(steps),
             failure.retry_after_seconds,
+            stored_phrases(failure.sentence),
         )
         if row is not None and row["account_id"] and tracked:
             await _end(connection, row["account_id"], running.id, failure)
@@ -214,7 +219,7 @@ async def _end(connection: Connection, account_id: UUID, command_id: UUID, failu
 async def give_up_lost(pool: asyncpg.Pool) -> int:
     """Fail the commands whose process died, and return their number. A write of theirs is rechecked by `rechecks`."""
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(_GIVE_UP, LOST_SECONDS, OutcomeUnknown.code, OutcomeUnknown.detail)
+        rows = await connection.fetch(_GIVE_UP, LOST_SECONDS, *UNKNOWN_STORED)
         for row in sorted(rows, key=lambda each: str(each["account_id"])):
             shown = await connection.fetchval("SELECT true FROM read_model.pending WHERE command_id = $1", row["id"])
             if row["account_id"] and not shown:

@@ -4,6 +4,7 @@ from app.errors import RuleViolated, Violation
 from app.integrations.salesforce.org import limits
 from app.integrations.salesforce.org.limits import FieldLimit
 from app.postal import Address, normalised
+from app.words.sentence import say
 
 
 def checked(address: Address, *, within: str = "") -> Address:
@@ -19,7 +20,7 @@ def checked(address: Address, *, within: str = "") -> Address:
     usual, wrong = normalised(address, within=within)
     wrong += [Violation(f"{within}{name}", TOO_LONG, limit.sentence) for name, limit in too_long(usual)]
     if wrong:
-        raise RuleViolated("Please correct the address.", code="address_invalid", errors=wrong)
+        raise RuleViolated(say("account.address_wrong"), code="address_invalid", errors=wrong)
     return usual
 
 

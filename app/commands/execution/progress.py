@@ -15,10 +15,11 @@ from app.db import row
 from app.errors import NotFound
 from app.ingest.versions.notices import Outcome
 from app.integrations.admission.call_log import UpstreamCall
+from app.words.sentence import Phrase
 
 _STATE = f"""
 SELECT c.id AS command_id, c.name, c.state, c.response_status AS status, c.submission, c.created_at AS started_at,
-       c.finished_at, c.attempts, c.error_code, c.error, c.steps,
+       c.finished_at, c.attempts, c.error_code, c.error, c.error_phrases, c.steps,
        coalesce(c.retry_at, (SELECT min(i.next_attempt_at) FROM ingest.inbox i
                              WHERE i.submission = c.submission AND i.settled_at IS NULL)) AS next_try_at,
        n.outcome, n.version AS settled_version
@@ -44,6 +45,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
     attempts: int
     error_code: str | None
     error: str | None
+    error_phrases: tuple[Phrase, ...]
     steps: list[UpstreamCall]
     next_try_at: datetime | None
     outcome: Outcome | None

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from app.errors import RuleViolated, UpstreamRejected, Violation
+from app.words.sentence import say
 
 CONTENT_CODES = frozenset(
     {
@@ -21,7 +22,7 @@ CONTENT_CODES = frozenset(
 )
 """Salesforce's codes for a value that it refuses however often it is sent."""
 CODE = "field_refused"
-SENTENCE = "This value was not accepted. Please correct it, or contact support."
+SENTENCE = say("fields.refused")
 
 log = structlog.get_logger()
 
@@ -41,9 +42,7 @@ def named(fields: Mapping[str, str]) -> Iterator[None]:
         log.warning("upstream_refused_content", upstream=error.upstream, operation=error.operation, error=str(error))
         refused = dict.fromkeys(fields[name] for name in _names_in(error) if name in fields)
         problems = [Violation(field, CODE, SENTENCE) for field in refused]
-        raise RuleViolated(
-            "Your input was not accepted. Please correct it, or contact support.", code=CODE, errors=problems
-        ) from error
+        raise RuleViolated(say("account.input_refused"), code=CODE, errors=problems) from error
 
 
 def _names_in(error: UpstreamRejected) -> list[str]:

@@ -13,7 +13,7 @@ from app.commands.fulfilment.work import NOTHING_DONE, Fail, Next, Outcome, Paus
 from app.errors import UpstreamRejected
 from app.integrations.whm.client import NewHostingAccount
 from app.integrations.whm.faults import DOMAIN_TAKEN
-from app.ordering.hosting import UNAVAILABLE, as_dns
+from app.ordering.hosting import as_dns, unavailable
 from app.readmodels.ordering.domains import is_hosted_elsewhere
 
 SETTLE_SECONDS = 90.0
@@ -77,7 +77,7 @@ async def _is_on_server(work: Work) -> bool:
 
 def _unavailable(domain: str) -> Pause:
     sentence = f"Another account on the hosting server has {domain}. Correct Domain__c; activation then goes on."
-    return Pause("DOMAIN_UNAVAILABLE", f"{sentence} As the customer is told: {UNAVAILABLE.format(domain)}")
+    return Pause("DOMAIN_UNAVAILABLE", f"{sentence} As the customer is told: {unavailable(domain)}")
 
 
 def username(order_id: str) -> str:

@@ -15,6 +15,7 @@ from app.commands.identity import login_throttle, passwords
 from app.commands.identity.sessions import session_store
 from app.db import only_row
 from app.errors import Conflict, NotAllowed
+from app.words.sentence import say
 
 _CHANGED_AT = "SELECT password_changed_at FROM portal.users WHERE id = $1"
 
@@ -54,9 +55,7 @@ async def change_password(ctx: Context, actor: Actor, request: ChangePassword) -
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, actor.user_id)
         if await connection.fetchval(_CHANGED_AT, actor.user_id) != user.password_changed_at:
-            raise Conflict(
-                "Your password has just been changed. Please log in with the new one.", code="password_changed"
-            )
+            raise Conflict(say("identity.password_just_changed"), code="password_changed")
         await session_store.set_password(connection, actor.user_id, password_hash, but=actor.session_id)
         await mail_outbox.enqueue(connection, "password_changed", user.email)
     await heard_everywhere()
@@ -77,7 +76,7 @@ async def require_password(ctx: Context, actor: Actor, password: str) -> Verifie
     )
     await login_throttle.count(ctx, actor, "password", str(actor.user_id))
     if not await passwords.matches(row["password_hash"], password):
-        raise NotAllowed("The current password is wrong.", code="password_wrong")
+        raise NotAllowed(say("identity.current_password_wrong"), code="password_wrong")
     await login_throttle.forget(ctx, actor, "password", str(actor.user_id))
     return VerifiedUser(**{name: row[name] for name in VerifiedUser.__struct_fields__})
 

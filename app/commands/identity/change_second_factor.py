@@ -17,6 +17,7 @@ from app.commands.identity.change_password import Secret, require_password
 from app.commands.identity.sessions import session_store
 from app.errors import Conflict, NotAllowed
 from app.inputs.numbers import Code
+from app.words.sentence import say
 
 FactorCode = Annotated[Code, Meta(min_length=6, max_length=60)]
 
@@ -66,7 +67,7 @@ async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFa
     assert actor.user_id is not None
     enrolment = await second_factor.offer(ctx, actor.user_id, user.email)
     if enrolment is None:
-        raise Conflict("A second factor is already on. Turn it off first.", code="mfa_already_on")
+        raise Conflict(say("identity.second_factor_on"), code="mfa_already_on")
     return Done(enrolment)
 
 
@@ -79,7 +80,7 @@ async def confirm_second_factor(ctx: Context, actor: Actor, request: ConfirmSeco
     """
     assert actor.user_id is not None
     if await second_factor.is_enrolled(ctx.pool, actor.user_id):
-        raise Conflict("A second factor is already on. Turn it off first.", code="mfa_already_on")
+        raise Conflict(say("identity.second_factor_on"), code="mfa_already_on")
     await second_factor.check(ctx, actor, actor.user_id, request.code, recovery=False)
     async with ctx.pool.acquire() as connection, connection.transaction():
         await session_store.hold(connection, actor.user_id)
@@ -99,7 +100,7 @@ async def disable_second_factor(ctx: Context, actor: Actor, request: DisableSeco
         NotAuthenticated: `mfa_code_invalid`; or the session has ended.
     """
     if actor.role != "customer":
-        raise NotAllowed("Members of staff need a second factor.", code="mfa_needed_by_staff")
+        raise NotAllowed(say("identity.second_factor_for_staff"), code="mfa_needed_by_staff")
     await require_password(ctx, actor, request.password)
     assert actor.user_id is not None
     await second_factor.check(ctx, actor, actor.user_id, request.code)

@@ -18,6 +18,7 @@ from app.commands.identity.users import User
 from app.errors import NotAuthenticated, PortalError
 from app.inputs.email import KnownEmail
 from app.inputs.numbers import Code
+from app.words.sentence import say
 
 _USER = """
 SELECT u.id, u.email, u.first_name, u.last_name, u.role, u.password_hash, u.password_changed_at, m.account_id
@@ -111,7 +112,7 @@ async def _open(ctx: Context, actor: Actor, row: Any, proof: _Proof, agent: str)
 
 
 def _wrong() -> NotAuthenticated:
-    return NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
+    return NotAuthenticated(say("identity.credentials_wrong"), code="invalid_credentials")
 
 
 async def _rehash(ctx: Context, user_id: UUID, stored: str, password: str) -> None:

@@ -17,6 +17,7 @@ from app.commands.execution.context import Actor, Context
 from app.errors import RateLimited
 from app.intake.addresses import counted
 from app.intake.recent import Recent
+from app.words.sentence import say
 
 MOST_OF_PAIR = 5
 MOST_OF_ADDRESS = 100
@@ -128,7 +129,7 @@ async def _counted(ctx: Context, keys: list[str], seconds: list[int]) -> list[in
 
 def _refusal(left_seconds: int) -> RateLimited:
     return RateLimited(
-        "Too many failed attempts. Please wait, have a sign-in code mailed to you, or reset your password.",
+        say("identity.too_many_failures"),
         code="too_many_attempts",
         retry_after_seconds=max(left_seconds, 1),
     )

@@ -22,7 +22,7 @@ class MailSignInCode(Struct, forbid_unknown_fields=True):
 
 async def mail_sign_in_code(ctx: Context, actor: Actor, request: MailSignInCode) -> Done:
     """Enqueue the mail, if there is such a user. Codes that were mailed earlier stay valid."""
-    await mail_outbox.enqueue_once(ctx.pool, "sign_in_code", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "sign_in_code", request.email, actor.language)
     return Done(None)
 
 

@@ -18,6 +18,7 @@ from zxcvbn.matching import L33T_TABLE
 
 from app.errors import Advice, PasswordFeedback
 from app.inputs.text import is_harmful
+from app.words.sentence import say
 
 LEAST_SCORE = 3
 """On a scale of 0 to 4: more than 10^8 guesses."""
@@ -43,21 +44,21 @@ _LETTERS = str.maketrans("@4301!$57", "aaeoiisst")
 """Substitute → the usual letter."""
 
 WARNINGS: Mapping[str, str] = {
-    "own_words": "This password consists of your name, your address or the portal's name.",
-    "common_password": "This password, or most of it, is one of the most common.",
-    "dressed_up": "A common word or number with digits and symbols around it is easy to guess.",
-    "common_word": "A single common word is easy to guess.",
-    "common_name": "Names are easy to guess.",
-    "keyboard_pattern": "Keyboard rows and patterns are easy to guess.",
-    "repetition": "Repetition makes a password hardly harder to guess.",
-    "sequence": "Sequences like abcd or 6543 are easy to guess.",
-    "date": "Dates and years are easy to guess.",
+    "own_words": say("passwords.own_words"),
+    "common_password": say("passwords.common_password"),
+    "dressed_up": say("passwords.dressed_up"),
+    "common_word": say("passwords.common_word"),
+    "common_name": say("passwords.common_name"),
+    "keyboard_pattern": say("passwords.keyboard_pattern"),
+    "repetition": say("passwords.repetition"),
+    "sequence": say("passwords.sequence"),
+    "date": say("passwords.date"),
 }
 SUGGESTIONS: Mapping[str, str] = {
-    "more_words": "Use four or more words that do not belong together.",
-    "no_capitals": "Capital letters help very little.",
-    "no_swapped_letters": "Symbols for letters, like @ for a, help very little.",
-    "no_reversed_words": "Words written backwards help very little.",
+    "more_words": say("passwords.more_words"),
+    "no_capitals": say("passwords.no_capitals"),
+    "no_swapped_letters": say("passwords.no_swapped_letters"),
+    "no_reversed_words": say("passwords.no_reversed_words"),
 }
 _DICTIONARIES: Mapping[str, str] = {
     "user_inputs": "own_words",

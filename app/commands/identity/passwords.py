@@ -14,6 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.commands.identity.password_strength import LEAST_SCORE, rate
 from app.errors import InvalidRequest, Overloaded, Violation
+from app.words.sentence import say
 
 SHORTEST, LONGEST = 12, 128
 PasswordVerdict = Literal["wrong", "right", "outdated"]
@@ -34,9 +35,7 @@ class _HashQueue:
 
     async def __aenter__(self) -> None:
         if self._waiting >= MOST_WAITING:
-            raise Overloaded(
-                "Too many logins at the moment. Please try again in a few seconds.", code="too_many_logins"
-            )
+            raise Overloaded(say("identity.too_many_logins"), code="too_many_logins")
         self._waiting += 1
         try:
             await self._semaphore.acquire()
@@ -60,20 +59,21 @@ async def refuse_weak(password: str, field: str, *, personal: Iterable[str] = ()
     plain = normalised(password)
     # Some characters are eighteen letters in normal form, and still one to whoever guesses.
     if min(len(plain), len(password)) < SHORTEST or len(plain) > LONGEST:
-        sentence, limits = f"Use {SHORTEST} to {LONGEST} characters.", {"least": SHORTEST, "most": LONGEST}
+        sentence = say("identity.password_length", least=SHORTEST, most=LONGEST)
+        limits = {"least": SHORTEST, "most": LONGEST}
         raise _weak(Violation(field, "weak_password", sentence, limits))
     async with _QUEUE:  # the library keeps one user's words in a global table
         feedback = await asyncio.to_thread(rate, plain, list(personal))
     if feedback.score >= LEAST_SCORE:
         return
-    sentence = feedback.warning.message if feedback.warning else "This password is too easy to guess."
+    sentence = feedback.warning.sentence if feedback.warning else say("identity.password_too_easy")
     error = _weak(Violation(field, "weak_password", sentence, {"score": feedback.score, "least_score": LEAST_SCORE}))
     error.feedback = feedback
     raise error
 
 
 def _weak(violation: Violation) -> InvalidRequest:
-    return InvalidRequest("Please choose another password.", errors=[violation])
+    return InvalidRequest(say("identity.choose_another_password"), errors=[violation])
 
 
 def normalised(password: str) -> str:

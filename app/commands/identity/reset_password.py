@@ -18,6 +18,7 @@ from app.commands.identity import login_throttle, passwords, second_factor
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest
 from app.inputs.email import KnownEmail
+from app.words.sentence import say
 
 _USER = """
 SELECT r.user_id, u.email, u.first_name, u.last_name
@@ -46,7 +47,7 @@ class ResetPassword(Struct, forbid_unknown_fields=True):
 async def forgot_password(ctx: Context, actor: Actor, request: ForgotPassword) -> Done:
     """Enqueue the mail, if there is such a user. Requests are not counted per user, because others could use them
     up."""
-    await mail_outbox.enqueue_once(ctx.pool, "password_reset", request.email)
+    await mail_outbox.enqueue_once(ctx.pool, "password_reset", request.email, actor.language)
     return Done(None)
 
 
@@ -76,9 +77,7 @@ async def reset_password(ctx: Context, actor: Actor, request: ResetPassword) -> 
 
 
 def _invalid() -> InvalidRequest:
-    return InvalidRequest(
-        "This link has expired or was already used. Please request a new one.", code="reset_token_invalid"
-    )
+    return InvalidRequest(say("identity.reset_link_expired"), code="reset_token_invalid")
 
 
 FORGOT_PASSWORD = Command(forgot_password, writes=(), away="refuse", replayable=False)

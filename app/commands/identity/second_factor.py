@@ -22,6 +22,7 @@ from app.commands.execution.context import Actor, Context
 from app.commands.identity import encryption, login_throttle
 from app.db import Db
 from app.errors import NotAuthenticated
+from app.words.sentence import say
 
 STEP_SECONDS = 30
 DRIFT_STEPS = 1
@@ -81,7 +82,7 @@ async def require(ctx: Context, actor: Actor, user_id: UUID, code: str, *, count
     if not await is_enrolled(ctx.pool, user_id):
         return False
     if not code:
-        raise NotAuthenticated("Please enter the code of your authenticator app as well.", code="mfa_required")
+        raise NotAuthenticated(say("identity.app_code_needed"), code="mfa_required")
     await check(ctx, actor, user_id, code, counted_as=counted_as)
     return True
 
@@ -97,9 +98,7 @@ async def check(
     """
     await login_throttle.count(ctx, actor, counted_as, str(user_id), everywhere=True)
     if not (await _is_current(ctx, user_id, code) or (recovery and await _is_recovery(ctx.pool, user_id, code))):
-        raise NotAuthenticated(
-            "This code is wrong, or was already used. Please wait for the next one.", code="mfa_code_invalid"
-        )
+        raise NotAuthenticated(say("identity.app_code_wrong"), code="mfa_code_invalid")
     await login_throttle.forget(ctx, actor, counted_as, str(user_id), everywhere=True)
 
 

@@ -23,6 +23,7 @@ from app.errors import Conflict, InvalidRequest, NotFound, Violation
 from app.inputs.email import known
 from app.inputs.rule import Unfit
 from app.inputs.text import LINE_OR_NOTHING
+from app.words.sentence import say
 
 ROLES = ("support", "operator", "analyst")
 
@@ -71,7 +72,7 @@ async def add(pool: asyncpg.Pool, operator: Operator, email: str, role: str, fir
             await mail_outbox.enqueue(connection, "invitation", email)
             await audit(connection, operator, "staff.add", [str(user_id)], role=role)
     except asyncpg.UniqueViolationError as error:
-        raise Conflict("There is already a user with this e-mail address.", code="email_taken") from error
+        raise Conflict(say("identity.user_exists"), code="email_taken") from error
     return user_id
 
 
@@ -113,7 +114,7 @@ async def forget_second_factor(pool: asyncpg.Pool, operator: Operator, email: st
             "SELECT id FROM portal.users WHERE lower(email) = $1", email.strip().lower()
         )
         if user_id is None:
-            raise NotFound("There is no user with this e-mail address.")
+            raise NotFound(say("identity.user_not_found"))
         await session_store.hold(connection, user_id)
         await second_factor.remove(connection, user_id)
         await session_store.revoke_all(connection, user_id)

@@ -17,6 +17,8 @@ from app.money import Money, money
 from app.readmodels.orders import CURRENCY_UNKNOWN
 from app.readmodels.pricing.prices import same_currency
 from app.readmodels.pricing.tax import UNKNOWN, Tax, TaxWord
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded, sentence_in
 
 
 class Totals(Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     tax_rate: str | None
 
 
-class CheckedOrder(Struct, frozen=True, kw_only=True):
+class CheckedOrder(Worded, frozen=True, kw_only=True):
     """The result of a check: `ok`, or every violation to correct.
 
     `promotion` describes the discount of the code; the total is without it, because only billing can calculate it.
@@ -50,6 +52,8 @@ class CheckedOrder(Struct, frozen=True, kw_only=True):
     promotion_undecided: list[str]
     tax: TaxWord = "excluded"
     total_unknown: Advice | None = None
+    promotion_phrases: tuple[Phrase, ...] = ()
+    promotion_undecided_phrases: tuple[tuple[Phrase, ...], ...] = ()
 
 
 async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
@@ -65,7 +69,7 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     total = totals(chosen, currency, facts.terms.tax) if currency and not unknown else None
     book = ctx.settings.salesforce_currency
     given = None if any(each.field == "promo_code" for each in found) else facts.promotion
-    undecided = [each.text for each in findings(facts, chosen)] if given else []
+    undecided: list[str] = [each.text for each in findings(facts, chosen)] if given else []
     return Done(
         CheckedOrder(
             ok=not found,
@@ -82,13 +86,12 @@ async def check_order(ctx: Context, actor: Actor, request: Basket) -> Done:
 def _unknown(facts: Facts, chosen: Sequence[OrderableProduct]) -> Advice | None:
     """Return why the price of the basket is unknown."""
     if facts.terms.currency is None:
-        return Advice("not_known_yet", CURRENCY_UNKNOWN.message)
+        return Advice("not_known_yet", sentence_in(CURRENCY_UNKNOWN, "message"))
     unpriced = [each.name for each in chosen if not each.is_priced]
     if unpriced:
         return Advice(
             "product_not_orderable",
-            f"{unpriced[0]} has no price in {facts.terms.currency}, in which you are billed. "
-            "Please leave it out, or ask support.",
+            say("ordering.unpriced", product=unpriced[0], currency=facts.terms.currency),
         )
     return None
 

@@ -31,6 +31,7 @@ from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import account_history_hint
 from app.integrations.salesforce import orders, records
 from app.ordering.hosting import as_dns
+from app.words.sentence import say
 
 DUPLICATE = "DUPLICATE_VALUE"
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
@@ -70,7 +71,7 @@ async def place_order(ctx: Context, actor: Actor, request: Basket) -> Done:
     async with ctx.locks.exclusively("place_order", account_id) as mine:
         if not mine:
             raise Conflict(
-                "Another order of yours is being placed. Please try again in a moment.",
+                say("orders.another_in_progress"),
                 code="order_in_progress",
                 retry_after_seconds=2,
             )
@@ -126,7 +127,7 @@ def _withdrawn(chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.P
     for number, product in enumerate(chosen):
         price = prices.get(product.pricebook_entry_id)
         if price is None or not price.orderable:
-            sentence = f"{product.name} was just withdrawn. Please choose another product."
+            sentence = say("ordering.withdrawn", product=product.name)
             problems.append(Violation(f"items.{number}.sku", "product_not_orderable", sentence))
     return problems
 
@@ -134,7 +135,7 @@ def _withdrawn(chosen: Sequence[OrderableProduct], prices: Mapping[str, orders.P
 async def _refuse(ctx: Context, actor: Actor, problems: Sequence[Violation]) -> NoReturn:
     codes = sorted({each.code for each in problems})
     raise RuleViolated(
-        "This order cannot be placed yet. See errors for what to correct.",
+        say("orders.not_placeable"),
         code=codes[0] if len(codes) == 1 else "order_rules_violated",
         errors=problems,
     )

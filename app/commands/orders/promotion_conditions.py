@@ -15,6 +15,7 @@ from app.commands.orders.promotion_history import PromotionHistory
 from app.intake.billing_cycles import UNKNOWN
 from app.intake.words import folded
 from app.integrations.whmcs.catalog.promotions import FREE_SETUP, KINDS, Promotion
+from app.words.sentence import Sentence, say
 
 UNREADABLE = "?"
 
@@ -22,7 +23,7 @@ UNREADABLE = "?"
 class PromotionFinding(Struct, frozen=True):
     """A condition that does not certainly hold. Without `refuses`, billing decides."""
 
-    text: str
+    text: Sentence
     refuses: bool
 
 
@@ -38,7 +39,7 @@ class Asked(Struct, frozen=True):
 def findings(facts: Facts, chosen: Sequence[OrderableProduct]) -> list[PromotionFinding]:
     """Return everything that keeps the promotion from certainly applying."""
     if facts.promotion is None:
-        return [_no("there is no such promotion code. Please check its spelling or leave it out.")]
+        return [_no(say("promotions.unknown"))]
     asked = Asked(facts.promotion, chosen, facts.promotion_history, facts.today)
     return [found for condition in CONDITIONS for found in condition(asked)]
 
@@ -52,15 +53,15 @@ def period(asked: Asked) -> Iterator[PromotionFinding]:
     """The days are inclusive."""
     starts_on, expires_on = asked.promotion.starts_on, asked.promotion.expires_on
     if starts_on and asked.today < starts_on:
-        yield _no(f"this promotion begins on {starts_on.isoformat()}.")
+        yield _no(say("promotions.not_begun", on=starts_on.isoformat()))
     if expires_on and asked.today > expires_on:
-        yield _no(f"this promotion ended on {expires_on.isoformat()}.")
+        yield _no(say("promotions.ended", on=expires_on.isoformat()))
 
 
 def uses(asked: Asked) -> Iterator[PromotionFinding]:
     """Whoever is billed first has the last uses."""
     if asked.promotion.max_uses and asked.promotion.uses >= asked.promotion.max_uses:
-        yield _no("this promotion is used up.")
+        yield _no(say("promotions.used_up"))
 
 
 def products_and_cycles(asked: Asked) -> Iterator[PromotionFinding]:
@@ -68,13 +69,13 @@ def products_and_cycles(asked: Asked) -> Iterator[PromotionFinding]:
     promotion = asked.promotion
     of_products = _of_products(promotion, asked.chosen)
     if not of_products and UNREADABLE in promotion.product_ids:
-        yield _perhaps("whether it applies to these products")
+        yield _perhaps(say("promotions.billing_decides_products"))
     elif not of_products:
-        yield _no("this promotion does not apply to these products.")
+        yield _no(say("promotions.other_products"))
     elif not matching(promotion, asked.chosen) and UNKNOWN in promotion.cycles:
-        yield _perhaps("whether it applies to products that are billed by this cycle")
+        yield _perhaps(say("promotions.billing_decides_cycle"))
     elif not matching(promotion, asked.chosen):
-        yield _no(f"this promotion is only for products that are billed {' or '.join(sorted(promotion.cycles))}.")
+        yield _no(say("promotions.other_cycles", cycles=sorted(promotion.cycles)))
 
 
 def required_products(asked: Asked) -> Iterator[PromotionFinding]:
@@ -90,27 +91,27 @@ def required_products(asked: Asked) -> Iterator[PromotionFinding]:
     countable = all(each.isdecimal() for each in wanted)
     certain = promotion.required_may_be_owned is False or (owned is not None and countable)
     if held or not certain or UNREADABLE in wanted:
-        yield _perhaps("whether you have the products that it requires")
+        yield _perhaps(say("promotions.billing_decides_required"))
     else:
-        yield _no("this promotion requires another product, which you neither have nor ordered with it.")
+        yield _no(say("promotions.other_product_required"))
 
 
 def new_customers(asked: Asked) -> Iterator[PromotionFinding]:
     """WHMCS means clients without an active order; one that is open may be active by then."""
     only = asked.promotion.new_customers_only
     if only and _has_active_order(asked):
-        yield _no("this promotion is for new customers.")
+        yield _no(say("promotions.new_customers"))
     elif only is not False and not _is_new(asked):
-        yield _perhaps("whether you count as a new customer")
+        yield _perhaps(say("promotions.billing_decides_new"))
 
 
 def existing_customers(asked: Asked) -> Iterator[PromotionFinding]:
     """WHMCS means clients with an active order."""
     only = asked.promotion.existing_customers_only
     if only and _is_new(asked):
-        yield _no("this promotion is for customers who already have a service.")
+        yield _no(say("promotions.existing_customers"))
     elif only is not False and not _has_active_order(asked):
-        yield _perhaps("whether you count as an existing customer")
+        yield _perhaps(say("promotions.billing_decides_existing"))
 
 
 def once_per_customer(asked: Asked) -> Iterator[PromotionFinding]:
@@ -122,22 +123,22 @@ def once_per_customer(asked: Asked) -> Iterator[PromotionFinding]:
     used = bool(history and code in history.codes_active)
     taken = bool(history and code in history.codes_pending) or bool(past and code in past.codes_in_open_orders)
     if only and used:
-        yield _no("you have used this promotion already.")
+        yield _no(say("promotions.used_already"))
     elif only and taken:
-        yield _no("this promotion is already used in an open order of yours.")
+        yield _no(say("promotions.in_open_order"))
     elif used or taken or not history or not history.complete or code in history.codes_ended:
-        yield _perhaps("whether you have used it before")
+        yield _perhaps(say("promotions.billing_decides_used"))
 
 
 def kinds_and_upgrades(asked: Asked) -> Iterator[PromotionFinding]:
     """What a code is worth is unknown for kinds that WHMCS may add, and for what it keeps serialised."""
     promotion = asked.promotion
     if promotion.kind == FREE_SETUP:
-        yield _perhaps("which setup fees it waives; activation and installation are products, and stay")
+        yield _perhaps(say("promotions.billing_decides_setup"))
     elif folded(promotion.kind) not in KINDS:
-        yield _perhaps("what it is worth")
+        yield _perhaps(say("promotions.billing_decides_worth"))
     if promotion.for_upgrades is not False:
-        yield _perhaps("whether it is for changes of plan only")
+        yield _perhaps(say("promotions.billing_decides_upgrades"))
 
 
 CONDITIONS: tuple[Callable[[Asked], Iterator[PromotionFinding]], ...] = (
@@ -152,12 +153,12 @@ CONDITIONS: tuple[Callable[[Asked], Iterator[PromotionFinding]], ...] = (
 )
 
 
-def _no(text: str) -> PromotionFinding:
+def _no(text: Sentence) -> PromotionFinding:
     return PromotionFinding(text, refuses=True)
 
 
-def _perhaps(what: str) -> PromotionFinding:
-    return PromotionFinding(f"Billing decides {what}.", refuses=False)
+def _perhaps(text: Sentence) -> PromotionFinding:
+    return PromotionFinding(text, refuses=False)
 
 
 def _of_products(promotion: Promotion, chosen: Sequence[OrderableProduct]) -> list[OrderableProduct]:

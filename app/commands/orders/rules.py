@@ -19,6 +19,7 @@ from app.ordering.hosting import wrong_domain
 from app.ordering.item import item_of
 from app.ordering.sim import wrong_eid, wrong_transfer
 from app.postal import Address
+from app.words.sentence import say, together
 
 
 def violations(basket: Basket, facts: Facts) -> list[Violation]:
@@ -29,14 +30,14 @@ def violations(basket: Basket, facts: Facts) -> list[Violation]:
 def account(basket: Basket, facts: Facts) -> Iterator[Violation]:
     """The billing client must be active; an unknown status blocks the order until it is known."""
     if refusal := availability.account_refusal(facts):
-        yield Violation("items", refusal.code, refusal.message)
+        yield Violation("items", refusal.code, refusal.sentence)
 
 
 def payment_method(basket: Basket, facts: Facts) -> Iterator[Violation]:
     """A payment method must be on file."""
     if not facts.has_payment_method:
         missing = availability.PAYMENT_METHOD_MISSING
-        yield Violation("payment_method", missing.code, missing.message)
+        yield Violation("payment_method", missing.code, missing.sentence)
 
 
 def available(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -45,13 +46,13 @@ def available(basket: Basket, facts: Facts) -> Iterator[Violation]:
     for number, item in enumerate(basket.items):
         product = facts.products.get(item.sku)
         if product is None:
-            sentence = f"{item.sku} is not available. Please choose another product."
+            sentence = say("ordering.unknown_product", sku=item.sku)
             yield Violation(f"items.{number}.sku", "product_not_orderable", sentence)
             continue
         for refusal in availability.refusals(item_of(product, product.facts), facts, address):
             field = f"items.{number}.sku" if refusal.code == "product_not_orderable" else "items"
             if field != "items" or (refusal.code, refusal.message) not in said:
-                yield Violation(field, refusal.code, refusal.message)
+                yield Violation(field, refusal.code, refusal.sentence)
             said.add((refusal.code, refusal.message))
 
 
@@ -73,7 +74,7 @@ def composed(basket: Basket, facts: Facts) -> Iterator[Violation]:
 def internet(basket: Basket, facts: Facts) -> Iterator[Violation]:
     """The address of an Internet line must be confirmed."""
     if _of(basket, facts, "internet") and not basket.address_confirmed:
-        sentence = "Please confirm the installation address: a technician will visit it."
+        sentence = say("ordering.address_not_confirmed")
         yield Violation("address_confirmed", "address_not_confirmed", sentence)
 
 
@@ -83,7 +84,7 @@ def sim(basket: Basket, facts: Facts) -> Iterator[Violation]:
         return
     configuration = basket.configuration
     if configuration.sim_type is None:
-        yield Violation("configuration.sim_type", "sim_type_required", "Please choose an eSIM or a physical SIM.")
+        yield Violation("configuration.sim_type", "sim_type_required", say("ordering.sim_type_required"))
     if configuration.sim_type == "esim":
         yield from wrong_eid(configuration.eid)
     if configuration.mnp is not None:
@@ -108,14 +109,14 @@ def address(basket: Basket, facts: Facts) -> Iterator[Violation]:
     """The order requires an address, and a given one must be valid."""
     if basket.address is None and facts.address is None:
         missing = availability.ADDRESS_REQUIRED
-        yield Violation("address", missing.code, missing.message)
+        yield Violation("address", missing.code, missing.sentence)
     try:
         ordered_address(basket)
     except RuleViolated as wrong:
         yield from wrong.errors
     if basket.address is None and facts.address is not None:
         for name, limit in too_long(facts.address):
-            yield Violation(f"address.{name}", TOO_LONG, f"Of your address on file: {limit.sentence}")
+            yield Violation(f"address.{name}", TOO_LONG, together(say("account.address_on_file"), limit.sentence))
 
 
 def promotion(basket: Basket, facts: Facts) -> Iterator[Violation]:
@@ -124,7 +125,8 @@ def promotion(basket: Basket, facts: Facts) -> Iterator[Violation]:
         return
     refused = [each.text for each in findings(facts, _chosen(basket, facts)) if each.refuses]
     if refused:
-        yield Violation("promo_code", "promo_code_invalid", f"{basket.promo_code}: {refused[0]}")
+        sentence = together(say("promotions.code", code=basket.promo_code), refused[0])
+        yield Violation("promo_code", "promo_code_invalid", sentence)
 
 
 RULES: tuple[Callable[[Basket, Facts], Iterable[Violation]], ...] = (

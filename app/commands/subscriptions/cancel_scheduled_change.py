@@ -12,6 +12,7 @@ from app.commands.subscriptions.plan_changes.scheduled import Ending
 from app.commands.subscriptions.service import find_own
 from app.commands.subscriptions.service_lock import lock_own_service
 from app.errors import NotFound
+from app.words.sentence import say
 
 
 class CancelScheduledChange(Struct, frozen=True):
@@ -31,7 +32,7 @@ async def cancel_scheduled_change(ctx: Context, actor: Actor, request: CancelSch
         service = await find_own(ctx, actor, request.subscription_id)
         latest = await scheduled.latest_of(ctx.pool, service.subscription_id)
         if latest is None or (latest.state != "waiting" and latest.error_code != scheduled.BY_CUSTOMER):
-            raise NotFound("No change of plan is scheduled for this subscription.", code="no_scheduled_change")
+            raise NotFound(say("subscriptions.no_scheduled_change"), code="no_scheduled_change")
         ending = Ending(state="cancelled", error_code=scheduled.BY_CUSTOMER)
         removed = {"scheduled_change": None}
         write = write_of(actor, COMMAND.name, "subscriptions", removed, item_id=service.subscription_id)

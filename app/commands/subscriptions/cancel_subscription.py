@@ -30,6 +30,7 @@ from app.integrations.whmcs.cancellations import CancellationKind
 from app.integrations.whmcs.faults import CANCELLATION_EXISTS
 from app.readmodels.services import CHANGEABLE
 from app.readmodels.subscriptions import Cancellation, When
+from app.words.sentence import say
 
 KINDS: dict[When, CancellationKind] = {"now": "Immediate", "end_of_period": "End of Billing Period"}
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
@@ -63,7 +64,7 @@ async def cancel_subscription(ctx: Context, actor: Actor, request: CancelSubscri
         refuse_unless(service, *CHANGEABLE)
         when = request.cancel.when
         if when == "end_of_period" and service.next_due_on is None:
-            sentence = "This service is not billed by period. Please cancel it now instead."
+            sentence = say("subscriptions.no_period")
             problem = Violation("when", "no_billing_period", sentence)
             raise RuleViolated(sentence, code="no_billing_period", errors=[problem])
         write = _write(actor, request)
@@ -119,7 +120,7 @@ async def _is_own_request(ctx: Context, service: Service, tag: str) -> bool:
 async def _already_requested(ctx: Context, service: Service) -> Conflict:
     await ctx.inbox.submit([whmcs_hint("cancel_requests", "all", f"exists:{service.subscription_id}:{now()}")])
     return Conflict(
-        "You have already asked to cancel this service. To change that, please contact support.",
+        say("subscriptions.cancelled_already"),
         code="cancellation_exists",
     )
 

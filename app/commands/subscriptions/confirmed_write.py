@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from app.errors import Conflict, OutcomeUnknown, UpstreamRejected
 from app.integrations.whm.faults import ALREADY_SUSPENDED, LOCKED, NOT_SUSPENDED
+from app.words.sentence import say
 
 
 async def write_and_confirm(change: Callable[[], Awaitable[None]], is_done: Callable[[], Awaitable[bool]]) -> None:
@@ -20,6 +21,6 @@ async def write_and_confirm(change: Callable[[], Awaitable[None]], is_done: Call
             raise
     except UpstreamRejected as error:
         if error.vendor_code == LOCKED:
-            raise Conflict("Only root can lift this suspension, on the server.", code="suspension_locked") from error
+            raise Conflict(say("subscriptions.suspended_by_root"), code="suspension_locked") from error
         if error.vendor_code not in (ALREADY_SUSPENDED, NOT_SUSPENDED) or not await is_done():
             raise

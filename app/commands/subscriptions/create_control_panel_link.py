@@ -11,6 +11,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.provider_accounts import hosting_account
 from app.commands.subscriptions.service import find_own, refuse_unless
 from app.errors import Conflict
+from app.words.sentence import say
 
 
 class OpenControlPanel(Struct, frozen=True):
@@ -29,13 +30,11 @@ async def create_control_panel_link(ctx: Context, actor: Actor, request: OpenCon
     """
     service = await find_own(ctx, actor, request.subscription_id, live=True)
     if service.provided_as != "hosting":
-        raise Conflict("Only web hosting has a control panel.", code="no_control_panel")
+        raise Conflict(say("subscriptions.no_control_panel"), code="no_control_panel")
     refuse_unless(service, "active")
     account = await hosting_account(ctx, service)
     if account.suspended:
-        raise Conflict(
-            "This hosting account is suspended. Please check for unpaid invoices.", code="subscription_not_active"
-        )
+        raise Conflict(say("subscriptions.hosting_suspended"), code="subscription_not_active")
     session = await ctx.whm.control_panel(account.username)
     left_seconds = int((session.expires_at - now()).total_seconds())
     return Done(Link(session.url, max(left_seconds, 0)), target=request.subscription_id)

@@ -14,6 +14,7 @@ from app.commands.subscriptions.service import Service
 from app.errors import Conflict
 from app.integrations.whm.client import HostingAccount
 from app.integrations.whmcs import services as whmcs_services
+from app.words.sentence import say
 
 _ORDER = "SELECT order_id FROM read_model.orders WHERE account_id = $1 AND whmcs_order_id = $2"
 _LINE = "SELECT facts ->> 'sim_account' FROM portal.fulfilments WHERE account_id = $1 AND order_id = $2"
@@ -71,4 +72,4 @@ async def _order_id(ctx: Context, service: Service) -> str | None:
 
 
 def _not_yet() -> Conflict:
-    return Conflict("This service is not set up yet. Please try again later.", code="not_provided_yet")
+    return Conflict(say("subscriptions.not_set_up"), code="not_provided_yet")

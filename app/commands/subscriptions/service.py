@@ -16,6 +16,7 @@ from app.intake.billing_cycles import cycle_of
 from app.integrations.whmcs.records import WhmcsRecord
 from app.money import Money, money
 from app.readmodels.services import provided_as
+from app.words.sentence import say
 
 _FOUND = """
 SELECT s.account_id, m.whmcs_client_id, s.whmcs_order_id, s.category, s.item_class, s.product_name AS name, s.domain,
@@ -78,9 +79,7 @@ def refuse_unless(service: Service, *statuses: str) -> None:
     """
     status = service.status.lower()
     if status not in statuses:
-        raise Conflict(
-            f"This service is {status}. This is possible only for an active one.", code="subscription_not_active"
-        )
+        raise Conflict(say("subscriptions.only_active", status=status), code="subscription_not_active")
 
 
 async def _find(ctx: Context, subscription_id: str, account_id: UUID | None) -> Service:
@@ -124,4 +123,4 @@ def as_read(service: Service, record: WhmcsRecord) -> Service:
 
 
 def _absent() -> NotFound:
-    return NotFound("There is no such subscription.", code="subscription_not_found")
+    return NotFound(say("subscriptions.not_found"), code="subscription_not_found")

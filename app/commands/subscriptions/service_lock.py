@@ -10,6 +10,7 @@ from app.commands.execution.context import Actor, Context
 from app.commands.execution.locks import LockAttempt
 from app.commands.subscriptions.service import find_own
 from app.errors import Conflict
+from app.words.sentence import say
 
 _OWNER = "SELECT account_id FROM read_model.subscriptions WHERE subscription_id = $1"
 
@@ -37,6 +38,6 @@ async def lock_service(ctx: Context, subscription_id: str) -> AsyncIterator[Lock
     owner = await ctx.pool.fetchval(_OWNER, subscription_id)
     async with ctx.locks.exclusively("service", owner or "", subscription_id) as mine:
         if not mine:
-            sentence = "Another change of this service is in progress. Please try again in a moment."
+            sentence = say("subscriptions.busy")
             raise Conflict(sentence, code="subscription_busy", retry_after_seconds=2)
         yield mine

@@ -9,6 +9,7 @@ from app.commands.execution.context import Context
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, RuleViolated, Violation
 from app.readmodels.plans import BilledService, Direction, Plan, plans_for
+from app.words.sentence import say
 
 
 async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direction]:
@@ -28,7 +29,7 @@ async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direct
     )
     plans = await plans_for(ctx.pool, billed)
     if plans.present_sku == sku:
-        raise Conflict(f"This service already has the plan {plans.present_name}.", code="same_plan")
+        raise Conflict(say("subscriptions.same_plan", plan=plans.present_name), code="same_plan")
     wanted = next((each for each in plans.others if each[0].sku == sku), None)
     if wanted is None:
         raise not_available()
@@ -37,5 +38,5 @@ async def target(ctx: Context, service: Service, sku: str) -> tuple[Plan, Direct
 
 def not_available() -> RuleViolated:
     """Return the refusal of a plan that the service cannot have."""
-    sentence = "This service cannot be changed to that plan. Please choose another one."
+    sentence = say("subscriptions.plan_unavailable")
     return RuleViolated(sentence, code="plan_not_available", errors=[Violation("sku", "plan_not_available", sentence)])

@@ -23,6 +23,7 @@ from app.commands.subscriptions.service import Service, find_own, refuse_unless
 from app.errors import Conflict, UpstreamError
 from app.readmodels import documents
 from app.readmodels.freshness import StaleReason
+from app.words.sentence import say
 
 FRESH_SECONDS = 60
 KEPT_SECONDS = 86_400
@@ -110,14 +111,14 @@ async def usage_of(ctx: Context, service: Service) -> Usage:
     if service.provided_as == "hosting":
         refuse_unless(service, "active", "suspended")
         return Usage(subscription_id=service.subscription_id, hosting=await _hosting(ctx, service), as_of=at)
-    raise Conflict("There are no usage figures for this kind of service.", code="no_usage")
+    raise Conflict(say("subscriptions.no_usage"), code="no_usage")
 
 
 async def _sim(ctx: Context, service: Service) -> SimUsage:
     number = await line_of(ctx, service)
     line = await ctx.freebit.detail(number)
     if line is None:
-        raise Conflict("This service is not set up yet. Please try again later.", code="not_provided_yet")
+        raise Conflict(say("subscriptions.not_set_up"), code="not_provided_yet")
     used = await ctx.freebit.usage(number) if line.active else None
     return SimUsage(
         phone_number=number,

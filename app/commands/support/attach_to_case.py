@@ -22,6 +22,7 @@ from app.inputs.text import FileName, is_harmful
 from app.intake.formulas import neutralised
 from app.integrations import scanner
 from app.integrations.salesforce.cases import SalesforceCases
+from app.words.sentence import say
 
 LARGEST_BYTES = 5 * 1024 * 1024
 MOST_ATTACHMENTS = 20
@@ -72,15 +73,13 @@ async def attach_to_case(ctx: Context, actor: Actor, request: AttachTo) -> Done:
         content = await asyncio.to_thread(_neutralised, content)
     async with ctx.locks.exclusively("attach_to_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
-            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict(say("account.request_in_progress"), code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
         if not await cases.same_file(case["Id"], content):
             if case["IsClosed"]:
-                raise Conflict(
-                    "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
-                )
+                raise Conflict(say("support.closed_already"), code="case_closed")
             if len(case["Files"]) >= MOST_ATTACHMENTS:
-                sentence = f"A case takes {MOST_ATTACHMENTS} attachments. Please open a new one for more."
+                sentence = say("support.most_attachments", most=MOST_ATTACHMENTS)
                 raise RuleViolated(sentence, code="too_many_attachments")
             await pending_write.begin(ctx, write_of(actor, COMMAND.name, "cases", {"name": name}, item_id=case["Id"]))
             await _attach(cases, case["Id"], name, content)
@@ -91,7 +90,7 @@ async def _refuse_malware(ctx: Context, actor: Actor, content: bytes) -> None:
     """Scan the file before a lock is taken, because a scan may be slow."""
     if found := await scanner.found_in(ctx.settings, content):
         log.warning("attachment_infected", found=found, account_id=str(actor.account_id))
-        raise RuleViolated("This file looks harmful, so it was not accepted.", code="attachment_infected")
+        raise RuleViolated(say("support.attachment_harmful"), code="attachment_infected")
 
 
 def _name(given: str, content: bytes) -> str:
@@ -99,9 +98,7 @@ def _name(given: str, content: bytes) -> str:
     stem, _, extension = re.split(r"[\\/]", given)[-1].strip().rpartition(".")
     extensions = next((names for names, begins in KINDS.items() if begins.match(content)), _text(content))
     if not extensions:
-        raise RuleViolated(
-            "Only pictures, PDF files and plain texts can be attached.", code="attachment_type_not_allowed"
-        )
+        raise RuleViolated(say("support.attachment_kinds"), code="attachment_type_not_allowed")
     kept = extension.lower() if extension.lower() in extensions else extensions[0]
     base = stem if extension.lower() in extensions else f"{stem}.{extension}".strip(".")
     return f"{_UNPRINTABLE.sub('_', base) or 'file'}.{kept}"

@@ -23,6 +23,8 @@ from app.intake import parse
 from app.intake.words import same_lines
 from app.integrations.salesforce.cases import SAME_WITHIN, SalesforceCases
 from app.integrations.salesforce.org import limits
+from app.words.sentence import say
+from app.words.worded import sentence_in
 
 log = structlog.get_logger()
 
@@ -53,16 +55,14 @@ async def comment_on_case(ctx: Context, actor: Actor, request: CommentOn) -> Don
     cases, body = SalesforceCases(ctx.salesforce), same_lines(request.comment.body)
     if not limits.COMMENT.fits(body):
         wrong = Violation("body", TOO_LONG, limits.COMMENT.sentence)
-        raise RuleViolated(wrong.message, code=TOO_LONG, errors=[wrong])
+        raise RuleViolated(sentence_in(wrong, "message"), code=TOO_LONG, errors=[wrong])
     async with ctx.locks.exclusively("comment_on_case", account_id, same_case(request.case_id)) as mine:
         if not mine:
-            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict(say("account.request_in_progress"), code="request_in_progress", retry_after_seconds=2)
         case = await own_case(cases, actor, request.case_id)
         if not _is_there(case, body, cases.portal_user, anywhere=actor.repeated):
             if case["IsClosed"]:
-                raise Conflict(
-                    "This case is closed. Please open a new one and mention the number of this one.", code="case_closed"
-                )
+                raise Conflict(say("support.closed_already"), code="case_closed")
             await pending_write.begin(ctx, structs.replace(_write(actor, request), item_id=case["Id"]))
             await _add_comment(cases, actor, case["Id"], body)
     return Done({"case_id": case["Id"]}, outcome="shown", target=case["Id"])
@@ -81,7 +81,7 @@ async def own_case(cases: SalesforceCases, actor: Actor, case_id: str) -> dict[s
     """
     case = await cases.one(actor.salesforce_account_id, case_id) if case_id.isalnum() else None
     if case is None:
-        raise NotFound("Case not found.", code="case_not_found")
+        raise NotFound(say("support.not_found"), code="case_not_found")
     return case
 
 

@@ -37,6 +37,7 @@ from app.intake.words import same_lines
 from app.integrations.salesforce import records
 from app.integrations.salesforce.cases import SalesforceCases
 from app.integrations.salesforce.org import limits
+from app.words.sentence import say
 
 DUPLICATE = "DUPLICATE_VALUE"
 NAMES = {"Subject": "subject", "Description": "description", "Priority": "priority"}
@@ -70,7 +71,7 @@ async def open_case(ctx: Context, actor: Actor, request: OpenCase) -> Done:
     account_id = actor.account_id_or_refuse()
     async with ctx.locks.exclusively("open_case", account_id) as mine:
         if not mine:
-            raise Conflict("Your request is being sent.", code="request_in_progress", retry_after_seconds=2)
+            raise Conflict(say("account.request_in_progress"), code="request_in_progress", retry_after_seconds=2)
         write = write_of(
             actor,
             COMMAND.name,
@@ -108,7 +109,7 @@ def _refuse_too_long(subject: str, description: str) -> None:
         Violation(name, TOO_LONG, limit.sentence) for name, (text, limit) in values.items() if not limit.fits(text)
     ]
     if wrong:
-        raise RuleViolated("Please shorten the text.", code=TOO_LONG, errors=wrong)
+        raise RuleViolated(say("support.shorten"), code=TOO_LONG, errors=wrong)
 
 
 async def _found_after(cases: SalesforceCases, key: str, error: UpstreamError) -> str:

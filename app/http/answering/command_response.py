@@ -15,11 +15,13 @@ from app.commands.execution.queue import QueuedCommand, run_or_wait
 from app.commands.execution.recorded import KeptAnswer, recorded
 from app.errors import InvalidRequest, Violation
 from app.http.answering.handler_types import AnyRequest, answers, context_of
+from app.http.answering.languages import in_own_words
 from app.http.answering.problems import COMMAND_ID, as_told
 from app.http.answering.query_response import VERSION_HEADER, consistency_token
 from app.http.policies.policy import policy_of
 from app.queries.reading.account_version import exactly
 from app.queries.reading.store import Answer
+from app.words.sentence import say
 
 KEY_HEADER = "idempotency-key"
 LONGEST_KEY = 200
@@ -57,19 +59,19 @@ async def run_command(
         return await run_or_wait(context, command, by, wanted, lambda: _run(context, command, by, wanted, render))
 
     if not key and not (command.tracked and actor.account_id):
-        return _response(context, status, await work(actor))
+        return _response(request, status, await work(actor))
     about = request.url.path.encode() + b"\0" + msgspec.json.encode(body)
     begun = await _begin(context, actor, key or f"unkeyed:{uuid4()}", command, about)
     request.scope[COMMAND_ID] = str(begun.id)  # type: ignore[literal-required]
     if isinstance(begun, ledger.Replay):
         headers = {"Idempotency-Replayed": "true", "Command-Id": str(begun.id)}
         first = KeptAnswer(begun.body, begun.submission, actor.account_id, begun.account_version)
-        return _response(context, begun.status, first, headers)
+        return _response(request, begun.status, first, headers)
     own = key or (f"unkeyed:{begun.id}" if command.away == "queue" else "")
     command_key = f"{scope_of(actor)}:{own}" if own else ""
     actor = msgspec.structs.replace(actor, command_key=command_key, command_id=begun.id)
     answer = await recorded(context, command, begun, status, work(actor), as_told)
-    return _response(context, answer.status or status, answer, {"Command-Id": str(begun.id)})
+    return _response(request, answer.status or status, answer, {"Command-Id": str(begun.id)})
 
 
 async def run_silently(request: AnyRequest, actor: Actor, body: Any) -> Response[None]:
@@ -131,20 +133,21 @@ def _kept(shown: bytes | Answer, submission: int | None, account_id: UUID | None
 def _key(request: AnyRequest, command: Command) -> str:
     key = request.headers.get(KEY_HEADER, "").strip()
     if len(key) > LONGEST_KEY or (not key and command.idempotency_key == "required"):
-        sentence = f"Send an Idempotency-Key of 1 to {LONGEST_KEY} characters, a new one for each new request."
+        sentence = say("problems.idempotency_key_required", most=LONGEST_KEY)
         problem = Violation("Idempotency-Key", "idempotency_key_required", sentence)
         raise InvalidRequest(sentence, code="idempotency_key_required", errors=[problem])
     return key
 
 
 def _response(
-    context: Context, status: int, answer: KeptAnswer, extra: Mapping[str, str] | None = None
+    request: AnyRequest, status: int, answer: KeptAnswer, extra: Mapping[str, str] | None = None
 ) -> Response[bytes]:
-    headers = {"Cache-Control": "no-store", **(extra or {})}
+    context, (body, words) = context_of(request), in_own_words(request.scope, request.route_handler, answer.body)
+    headers = {"Cache-Control": "no-store", **words, **(extra or {})}
     if answer.submission is not None and answer.account_id:
         headers["Consistency-Token"] = consistency_token(context.settings, answer.account_id, answer.submission)
     if answer.account_version is not None:
         headers[VERSION_HEADER] = str(answer.account_version)
     if answer.etag:
         headers["ETag"] = answer.etag
-    return Response(answer.body, status_code=status, media_type="application/json", headers=headers)
+    return Response(body, status_code=status, media_type="application/json", headers=headers)

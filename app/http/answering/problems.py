@@ -18,7 +18,11 @@ from litestar.exceptions import (
 from app import errors
 from app.db import is_outage
 from app.errors import CaseDraft, PasswordFeedback, PortalError, Violation
+from app.http.answering.languages import language_of
 from app.http.answering.validation_errors import of_malformed
+from app.words.languages import DEFAULT, Language
+from app.words.sentence import Phrase, Sentence, say
+from app.words.worded import Worded, translated
 
 MEDIA_TYPE = "application/problem+json"
 COMMAND_ID = "command_id"
@@ -29,7 +33,7 @@ class MethodNotAllowed(PortalError):
     """The path exists, the method does not."""
 
     code = "method_not_allowed"
-    detail = "This method is not allowed here."
+    detail = say("problems.method_not_allowed")
 
     def __init__(self, allow: str = "GET, HEAD, OPTIONS") -> None:
         self.allow = allow
@@ -40,7 +44,7 @@ class MethodNotImplemented(PortalError):
     """No route implements the method."""
 
     code = "method_not_implemented"
-    detail = "This method is not known here."
+    detail = say("problems.method_not_implemented")
 
 
 class OperationRemoved(PortalError):
@@ -54,42 +58,42 @@ class TransferCodingUnknown(PortalError):
     """A body with another transfer coding than chunks; a proxy in front may have framed it differently."""
 
     code = "transfer_coding_unknown"
-    detail = "Send the body with a length or in chunks, without another transfer coding."
+    detail = say("problems.transfer_coding_unknown")
 
 
 class UnsupportedMediaType(PortalError):
     """A body that is not JSON. A form of another site can send anything but JSON without a preflight."""
 
     code = "unsupported_media_type"
-    detail = "Send the body as application/json."
+    detail = say("problems.unsupported_media_type")
 
 
 class QueryTooLong(PortalError):
     """No route needs a query string of this length."""
 
     code = "query_too_long"
-    detail = "The query string is too long."
+    detail = say("problems.query_too_long")
 
 
 class HeadersTooLarge(PortalError):
     """No route needs this many or this large headers."""
 
     code = "headers_too_large"
-    detail = "The request's headers are too large. Clear the cookies of this site and try again."
+    detail = say("problems.headers_too_large")
 
 
 class TooSlow(PortalError):
     """A request whose head or body is not complete in time."""
 
     code = "request_timeout"
-    detail = "The request did not arrive in time."
+    detail = say("problems.request_timeout")
 
 
 class Busy(PortalError):
     """The process is at its limit of concurrent requests or connections."""
 
     code = "server_busy"
-    detail = "We are very busy at the moment. Please try again in a few seconds."
+    detail = say("problems.server_busy")
     retry_after_seconds = 2
 
 
@@ -97,7 +101,7 @@ class Unavailable(PortalError):
     """Our own database cannot be reached."""
 
     code = "temporarily_unavailable"
-    detail = "We cannot answer at the moment. Please try again in a few seconds."
+    detail = say("problems.temporarily_unavailable")
     retry_after_seconds = 5
 
 
@@ -113,7 +117,7 @@ class NetworkUnavailable(PortalError):
     """Freebit is away, refuses our credentials, or sends what cannot be read."""
 
     code = "network_unavailable"
-    detail = "The mobile network's system is unavailable, please try again in a moment."
+    detail = say("problems.network_unavailable")
     retry_after_seconds = 30
 
 
@@ -121,7 +125,7 @@ class HostingUnavailable(PortalError):
     """WHM is away, refuses our credentials, or sends what cannot be read."""
 
     code = "hosting_unavailable"
-    detail = "The hosting server is unavailable, please try again in a moment."
+    detail = say("problems.hosting_unavailable")
     retry_after_seconds = 30
 
 
@@ -129,7 +133,7 @@ class BillingUnavailable(PortalError):
     """WHMCS is away, refuses our credentials, or sends what cannot be read."""
 
     code = "billing_unavailable"
-    detail = "The billing system is unavailable, please try again in a moment."
+    detail = say("problems.billing_unavailable")
     retry_after_seconds = 30
 
 
@@ -166,6 +170,27 @@ STATUS: Mapping[type[PortalError], int] = {
     MethodNotImplemented: 501,
     TransferCodingUnknown: 501,
 }
+TITLES: Mapping[int, Sentence] = {
+    400: say("http_status.400"),
+    401: say("http_status.401"),
+    402: say("http_status.402"),
+    403: say("http_status.403"),
+    404: say("http_status.404"),
+    405: say("http_status.405"),
+    408: say("http_status.408"),
+    409: say("http_status.409"),
+    412: say("http_status.412"),
+    413: say("http_status.413"),
+    414: say("http_status.414"),
+    415: say("http_status.415"),
+    422: say("http_status.422"),
+    429: say("http_status.429"),
+    431: say("http_status.431"),
+    500: say("http_status.500"),
+    501: say("http_status.501"),
+    502: say("http_status.502"),
+    503: say("http_status.503"),
+}
 AWAY: Mapping[str, type[PortalError]] = {
     "whmcs": BillingUnavailable,
     "freebit": NetworkUnavailable,
@@ -182,10 +207,11 @@ PATH_FIELDS = frozenset({"invoice_id", "subscription_id"})
 log = structlog.get_logger()
 
 
-class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Problem(Worded, frozen=True, kw_only=True, omit_defaults=True):
     """The body of every error. `password_feedback` comes with a password that is easy to guess, `command_id` with the
     failure of a command that `GET /api/commands/{command_id}` tells about, `case` with what only support can do: it is
-    the body of a `POST /api/cases`."""
+    the body of a `POST /api/cases`. `detail_phrases` are the codes and parameters of `detail`, for a client with its
+    own wording."""
 
     type: str
     title: str
@@ -194,10 +220,12 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     code: str
     request_id: str
     command_id: str | None = None
-    errors: list[Violation] = []
+    errors: list[Violation] = msgspec.field(default_factory=list)
     retry_after: int | None = None
     password_feedback: PasswordFeedback | None = None
     case: CaseDraft | None = None
+    title_phrases: tuple[Phrase, ...] = ()
+    detail_phrases: tuple[Phrase, ...] = ()
 
 
 def status_of(error: PortalError) -> int:
@@ -212,7 +240,7 @@ def status_of_kind(kind: type[PortalError]) -> int:
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer any exception with a problem. An unexpected one is logged in full and shown as a generic sentence."""
-    known = _known(error)
+    known = _known(error, request)
     if isinstance(known, errors.UpstreamError):
         log.warning("upstream_failed", upstream=known.upstream, operation=known.operation, error=str(known))
     elif isinstance(known, Unavailable):
@@ -223,17 +251,24 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
 
 
 def _response(request: Request[Any, Any, Any], error: PortalError) -> Response[bytes]:
-    status, headers, body = rendered(error, str(request.scope.get("request_id", "")), request.scope.get(COMMAND_ID))  # type: ignore[arg-type]
+    status, headers, body = rendered_for(request.scope, error)
     return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def rendered(error: PortalError, request_id: str, command_id: str | None = None) -> tuple[int, dict[str, str], bytes]:
+def rendered_for(scope: Any, error: PortalError) -> tuple[int, dict[str, str], bytes]:
+    """Render an error for a request: in its language, with its id, and the command of it that failed."""
+    return rendered(error, str(scope.get("request_id", "")), scope.get(COMMAND_ID), language_of(scope))
+
+
+def rendered(
+    error: PortalError, request_id: str, command_id: str | None = None, language: Language = DEFAULT
+) -> tuple[int, dict[str, str], bytes]:
     """Render an error as status, headers and body. `command_id`: the command in the ledger that failed."""
     error = as_told(error)
     status, code, detail = status_of(error), error.code, error.detail
     problem = Problem(
         type=f"/docs/errors#{code}",
-        title=HTTPStatus(status).phrase,
+        title=TITLES.get(status, HTTPStatus(status).phrase),
         status=status,
         detail=detail,
         code=code,
@@ -244,7 +279,7 @@ def rendered(error: PortalError, request_id: str, command_id: str | None = None)
         password_feedback=error.feedback,
         case=error.case,
     )
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store", "Content-Language": language, "Vary": "Accept-Language"}
     if command_id:
         headers["Command-Id"] = command_id
     if error.told_seconds:
@@ -253,7 +288,7 @@ def rendered(error: PortalError, request_id: str, command_id: str | None = None)
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allow
-    return status, headers, msgspec.json.encode(problem)
+    return status, headers, translated(msgspec.json.encode(problem), language)
 
 
 def allowed(methods: Iterable[str]) -> str:
@@ -278,7 +313,7 @@ def as_told(error: PortalError) -> PortalError:
     return error
 
 
-def _known(error: Exception) -> PortalError:
+def _known(error: Exception, request: Request[Any, Any, Any]) -> PortalError:
     if isinstance(error, PortalError):
         return error
     if is_outage(error):
@@ -290,7 +325,7 @@ def _known(error: Exception) -> PortalError:
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return errors.TooLarge()
     if isinstance(error, ValidationException | SerializationException | HTTPException):
-        return of_malformed(error)
+        return of_malformed(error, request)
     return PortalError()
 
 

@@ -13,12 +13,15 @@ from litestar import Response
 from litestar.datastructures import Cookie
 
 from app.http.answering.handler_types import AnyRequest, context_of
+from app.http.answering.languages import in_own_words, is_worded, language_of
 from app.http.answering.preconditions import names
 from app.http.answering.signed_tokens import seal, unseal
 from app.ingest.refetch.verification import Verifications
 from app.queries.reading.account_version import exactly
+from app.queries.reading.spoken import spoken
 from app.queries.reading.store import Answer, AnswerSource
 from app.settings import Settings
+from app.words.languages import DEFAULT
 
 PRIVATE = "private, no-cache"
 NEVER_STORED = "private, no-store"
@@ -59,6 +62,13 @@ async def respond(
     if due and await _verified(request, due, wait=wanted_seconds is not None):
         answer, version = await _versioned(request, account_id, query)
     headers = {"ETag": answer.etag, "Cache-Control": cache, "Vary": VARY}
+    if is_worded(request.route_handler):
+        answer = spoken(answer, language_of(request.scope))
+        headers |= {
+            "ETag": answer.etag,
+            "Vary": f"{VARY}, Accept-Language",
+            "Content-Language": answer.language or DEFAULT,
+        }
     if version is not None:
         headers[VERSION_HEADER] = str(version)
     if consistency:
@@ -82,14 +92,19 @@ async def respond_publicly(request: AnyRequest, query: Callable[[], Awaitable[An
     return await respond(request, None, query, public_cache(context_of(request).settings))
 
 
-def unstored(body: Any, *, status: int = 200, cookies: list[Cookie] | None = None) -> Response[bytes]:
-    """Answer with JSON that no cache may store, not even the caller's browser."""
+def unstored(
+    body: Any, *, status: int = 200, cookies: list[Cookie] | None = None, request: AnyRequest | None = None
+) -> Response[bytes]:
+    """Answer with JSON that no cache may store, not even the caller's browser. Sentences need the `request`."""
+    content, words = msgspec.json.encode(body), dict[str, str]()
+    if request is not None:
+        content, words = in_own_words(request.scope, request.route_handler, content)
     return Response(
-        msgspec.json.encode(body),
+        content,
         media_type="application/json",
         status_code=status,
         cookies=cookies,
-        headers={"Cache-Control": NEVER_STORED},
+        headers={"Cache-Control": NEVER_STORED, **words},
     )
 
 

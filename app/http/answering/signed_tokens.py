@@ -4,6 +4,7 @@ import base64
 
 from app.errors import InvalidRequest, Violation
 from app.keyring import Keyring
+from app.words.sentence import say
 
 _MAC_BYTES = 16
 """128 bits of HMAC-SHA256, as hard to guess as a key."""
@@ -27,8 +28,8 @@ def unseal(keyring: Keyring, purpose: str, token: str, field: str) -> str:
     except ValueError:
         mac, value = b"", ""
     if not keyring.signed(_message(purpose, value), mac, _MAC_BYTES):
-        problem = Violation(field, "token_invalid", "This token was not issued here. Start again without it.")
-        raise InvalidRequest(f"The {field} is not valid.", errors=[problem])
+        problem = Violation(field, "token_invalid", say("problems.token_invalid"))
+        raise InvalidRequest(say("problems.token_field_invalid", field=field), errors=[problem])
     return value
 
 

@@ -14,6 +14,7 @@ from app.http.answering.problems import TooSlow
 from app.inputs import body
 from app.intake.text import Unreadable
 from app.intake.unambiguous import RepeatedKey, refuse_repeated_keys
+from app.words.sentence import say
 
 ADAPT_BODY = "adapt_body"
 """The key under which the scope of a request has what carries its body forward from a former version."""
@@ -46,7 +47,7 @@ class StrictRequest(Request[Any, Any, Any]):
         """
         field, content = self.route_handler.parsed_data_field, await self.body() or b"null"
         if NUL in content:
-            raise InvalidRequest("The body contains a NUL character, which is not allowed in text.")
+            raise InvalidRequest(say("problems.nul_in_body"))
         if adapt := self.scope.get(ADAPT_BODY):
             _refuse_repeated(content)  # carried forward, it would name nothing twice
             content = adapt(content)  # type: ignore[operator]
@@ -66,7 +67,7 @@ def _refuse_repeated(content: bytes) -> None:
     try:
         refuse_repeated_keys(content)
     except RepeatedKey as error:
-        problem = Violation(error.key[:100], "repeated_field", "This field appears twice.")
-        raise InvalidRequest("The body contains a field twice.", code="repeated_field", errors=[problem]) from error
+        problem = Violation(error.key[:100], "repeated_field", say("fields.twice"))
+        raise InvalidRequest(say("problems.field_twice"), code="repeated_field", errors=[problem]) from error
     except Unreadable as error:
-        raise InvalidRequest("The body is not valid JSON.", code="malformed_json") from error
+        raise InvalidRequest(say("problems.malformed_json"), code="malformed_json") from error

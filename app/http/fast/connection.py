@@ -22,6 +22,7 @@ from app.http.fast.upgrade import without_upgrade
 from app.http.middleware.request_context import REQUESTS, SECURITY_HEADERS, request_id_of
 from app.http.middleware.request_head import unreadable
 from app.http.middleware.request_limits import LARGEST_HEADERS
+from app.words.sentence import say
 
 MOST_UNUSED_BYTES = 4 * LARGEST_HEADERS
 """Bytes that may arrive without completing a head or contributing to a body."""
@@ -89,7 +90,7 @@ class HttpConnection(HttpToolsProtocol):
         except httptools.HttpParserInvalidMethodError:
             self.refuse(unreadable(data))
         except httptools.HttpParserError:
-            self.refuse(InvalidRequest("The request is not valid HTTP."))
+            self.refuse(InvalidRequest(say("problems.malformed_http")))
         if self._used or not self._partial:
             self._unused_bytes = 0
             return
@@ -136,7 +137,7 @@ class HttpConnection(HttpToolsProtocol):
         if self._closing or not self._in_head or self.parser.should_upgrade():
             return False
         if self.parser.get_http_version() not in VERSIONS:
-            self.refuse(InvalidRequest("The request is not valid HTTP."))
+            self.refuse(InvalidRequest(say("problems.malformed_http")))
             return False
         self._in_head, self._used = False, True
         return True

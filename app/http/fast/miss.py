@@ -17,7 +17,9 @@ from app.http.versions.contract import ServedVersion
 from app.queries.cache.account_version import CacheVersion
 from app.queries.cache.answer_cache import Copy
 from app.queries.cache.memory import EVERYONE, CachedAnswer
+from app.queries.reading.spoken import own_language, spoken
 from app.queries.reading.store import Answer
+from app.words.languages import Language
 
 OnFetched = Callable[[ResponseParts | None], None]
 """Receives the answer, or None where the framework answers."""
@@ -30,10 +32,12 @@ class Miss(Struct):
 
     Attributes:
         part: the part of the path that the route's template leaves open.
-        name: the path as it was sent, under which the answer is cached, with the version where its answer differs.
+        name: the name under which the answer is cached: the path as it was sent, the version where its answer differs,
+            and the language if it has sentences.
         subject: the account or address that the request counts against; empty until it is known.
         served: the version of the contract.
         adapter: what carries the answer back to it, where it differs from that of the newest version.
+        language: of the sentences of the answer; None for the customer's own.
     """
 
     route: HotRoute
@@ -46,6 +50,7 @@ class Miss(Struct):
     served: ServedVersion
     adapter: Adapter | None
     began: float
+    language: Language | None
 
     @property
     def owner(self) -> str:
@@ -96,9 +101,13 @@ class Fetching:
         else:
             self._answer(self._layers.cache.keep(self._miss.owner, self._miss.name, version, rendered.result()))
 
-    def _render(self) -> Awaitable[Answer]:
-        rendered = self._miss.route.query(self._layers.store, UUID(self._miss.owner), self._miss.part)
-        return _carried_back(rendered, self._miss.adapter) if self._miss.adapter else rendered
+    async def _render(self) -> Answer:
+        miss, store = self._miss, self._layers.store
+        rendered = miss.route.query(store, UUID(miss.owner), miss.part)
+        answer = await (_carried_back(rendered, miss.adapter) if miss.adapter else rendered)
+        if not miss.route.worded:
+            return answer
+        return spoken(answer, miss.language or await own_language(store, UUID(miss.owner)))
 
     async def seek(self) -> None:
         """Take the long way: wait for a lease, then look up the session, the cache version and the answer."""

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from litestar.config.cors import CORSConfig
 
+from app.http.answering.languages import HEADER
 from app.http.answering.session_cookie import cookie_name
 from app.http.fast.layers import FastLayers
 from app.http.fast.miss import Fetching, Miss, OnFetched
@@ -27,6 +28,7 @@ from app.intake.addresses import client, counted
 from app.intake.recent import Recent
 from app.queries.cache.memory import EVERYONE
 from app.settings import Settings
+from app.words.languages import DEFAULT, Language, preferred
 
 SPECIAL = frozenset(
     {
@@ -88,13 +90,14 @@ class FastPath:
             return None
         if adapter := served.adapters.get(route.operation):
             name = f"{name} {served.name}"
+        language, key = _language(route, headers, name) if route.worded else (None, name)
         leased = layers.lease.holds()
         subject = self._known(layers, route, headers, peer, digest) if leased else ""
         if subject:
-            entry = layers.cache.from_memory(EVERYONE if route.shared else subject, name)
+            entry = layers.cache.from_memory(EVERYONE if route.shared else subject, key)
             if entry is not None:
                 return self._answers.answer(layers, route, headers, subject, entry, served, began)
-        return Miss(route, part, name, headers, peer, digest, subject, served, adapter, began)
+        return Miss(route, part, key, headers, peer, digest, subject, served, adapter, began, language)
 
     def fetch(self, miss: Miss, done: OnFetched) -> None:
         """Call `done` with the answer from Redis or Postgres, or with None where the framework answers."""
@@ -157,6 +160,17 @@ class FastPath:
 
         late = asyncio.get_running_loop().call_later(self._patience_seconds, end, None)
         return end
+
+
+def _language(route: HotRoute, headers: RequestHeaders, name: str) -> tuple[Language | None, str]:
+    """Return the language of the answer, None for the customer's own, and the name under which it is cached.
+
+    The customer's own needs no look-up here: when it changes, so does the version under which the answer is cached.
+    """
+    language = preferred(headers.get(HEADER, b"").decode("latin-1"))
+    if language is None and (route.public or route.shared):
+        language = DEFAULT
+    return language, f"{name} {language or 'own'}"
 
 
 def _token(headers: RequestHeaders, cookie: bytes) -> bytes:

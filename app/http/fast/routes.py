@@ -8,6 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from app.http.answering.languages import is_worded
 from app.http.answering.query_response import PRIVATE, public_cache
 from app.http.answering.signed_tokens import seal
 from app.http.policies.ending import AnnouncedEnd
@@ -34,6 +35,7 @@ class HotRoute(Struct, frozen=True):
         public: needs no session.
         shared: the same bytes for all accounts, cached once.
         ending: the announced end of the operation.
+        worded: its answers can have sentences, and are cached by language.
     """
 
     template: str
@@ -44,6 +46,7 @@ class HotRoute(Struct, frozen=True):
     public: bool
     shared: bool
     ending: AnnouncedEnd | None
+    worded: bool
 
 
 class HotRoutes:
@@ -86,6 +89,7 @@ def _hot(route: DeclaredRoute, settings: Settings) -> HotRoute:
         public=policy.is_open,
         shared=fast.shared,
         ending=policy.ending,
+        worded=is_worded(route.handler),
     )
 
 

@@ -5,12 +5,12 @@ CSRF token.
 """
 
 from litestar.handlers.base import BaseRouteHandler
-from litestar.typing import FieldDefinition
 
 from app.commands.execution import execute
 from app.commands.execution.context import Actor, Context
 from app.commands.identity.sessions import session_store
 from app.errors import InvalidRequest, NotAllowed, NotAuthenticated, Violation
+from app.http.answering.declared_parameters import parameters_of
 from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.answering.problems import UnsupportedMediaType
 from app.http.answering.session_cookie import cookie_name
@@ -18,11 +18,11 @@ from app.http.fast.layers import FastLayers
 from app.http.guards.client_address import client_address
 from app.http.policies.policy import CUSTOMER, Policy, policy_of
 from app.settings import Settings
+from app.words.languages import preferred
+from app.words.sentence import say
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
-WIRED = frozenset({"request", "data"})
-"""Arguments of handlers that are no parameters of the request."""
 
 
 async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -37,7 +37,8 @@ async def identify(connection: AnyConnection, handler: BaseRouteHandler) -> None
         layers: FastLayers = connection.app.state.layers
         pool, touches = layers.store.pool, layers.touches
         actor = await session_store.find(pool, context.settings, token, request_id, address, touches)
-    connection.state.actor = actor or Actor(request_id=request_id, address=address)
+    language = preferred(", ".join(connection.headers.getall("accept-language", [])))
+    connection.state.actor = actor or Actor(request_id=request_id, address=address, language=language)
     connection.state.by_cookie = by_cookie
 
 
@@ -67,13 +68,11 @@ async def _require_role(context: Context, policy: Policy, actor: Actor, connecti
         target = f"{connection.scope.get('method', '')} {connection.scope['path']}"
         await execute.record(context.pool, actor, "staff_access", outcome, target=target)
     if not allowed and roles <= CUSTOMER and actor.role != "customer":
-        raise NotAllowed("This needs a customer's session.", code="customer_session_required")
+        raise NotAllowed(say("problems.customer_session_required"), code="customer_session_required")
     if not allowed:
         raise NotAllowed
     if actor.role != "customer" and policy.second_factor and not actor.mfa:
-        raise NotAllowed(
-            "Members of staff need a second factor. Set one up, then log in with it.", code="second_factor_required"
-        )
+        raise NotAllowed(say("problems.second_factor_required"), code="second_factor_required")
 
 
 async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -83,7 +82,7 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     coding = connection.headers.get("content-encoding", "").strip().lower()
     if has_body and coding not in ("", "identity"):
-        raise UnsupportedMediaType("Send the body without a content coding.")
+        raise UnsupportedMediaType(say("problems.content_coding_unknown"))
     if has_body and connection.scope["path"].startswith("/api/") and kind != "application/json":
         raise UnsupportedMediaType
 
@@ -91,35 +90,16 @@ async def require_json(connection: AnyConnection, handler: BaseRouteHandler) -> 
 async def refuse_odd_parameters(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Refuse unknown and repeated query parameters: a mistyped filter must not silently give the unfiltered list, and
     of two values neither is right."""
-    all_known: dict[BaseRouteHandler, dict[str, FieldDefinition]] = connection.app.state.known_parameters
-    known = all_known.get(handler)
-    if known is None:
-        known = all_known[handler] = _parameters(handler)
+    known = parameters_of(handler)
     unknown = sorted(set(connection.query_params) - (set(known) - set(connection.path_params)))
     if unknown:
-        problems = [Violation(name, "unknown_parameter", "There is no such query parameter.") for name in unknown]
-        raise InvalidRequest("The request names an unknown query parameter.", code="unknown_parameter", errors=problems)
+        problems = [Violation(name, "unknown_parameter", say("fields.unknown_parameter")) for name in unknown]
+        raise InvalidRequest(say("problems.unknown_parameter"), code="unknown_parameter", errors=problems)
     given = connection.query_params
     repeated = [name for name in given if len(given.getall(name)) > 1 and not known[name].is_non_string_sequence]
     if repeated:
-        problems = [Violation(name, "repeated_parameter", "Send it once.") for name in sorted(set(repeated))]
-        raise InvalidRequest(
-            "A query parameter that takes one value is sent twice.", code="repeated_parameter", errors=problems
-        )
-
-
-def _parameters(handler: BaseRouteHandler) -> dict[str, FieldDefinition]:
-    """List the parameters of a handler and of what it depends on, by the name that callers use."""
-    providers = handler.resolve_dependencies()
-    found: dict[str, FieldDefinition] = {}
-    waiting = [handler.parsed_fn_signature.parameters]
-    while waiting:
-        for name, field in waiting.pop().items():
-            if name in providers:
-                waiting.append(providers[name].parsed_fn_signature.parameters)
-            elif name not in WIRED:
-                found[getattr(field.kwarg_definition, "name", None) or name] = field
-    return found
+        problems = [Violation(name, "repeated_parameter", say("fields.once")) for name in sorted(set(repeated))]
+        raise InvalidRequest(say("problems.repeated_parameter"), code="repeated_parameter", errors=problems)
 
 
 def token_of(connection: AnyConnection, settings: Settings) -> tuple[str, bool]:
@@ -145,4 +125,4 @@ def _require_csrf(settings: Settings, actor: Actor, given: str) -> None:
     except ValueError:
         mac = b""
     if not settings.keyring.signed(_csrf_message(actor.session_id), mac):
-        raise NotAllowed("The X-CSRF-Token header is missing or wrong.", code="csrf_token_invalid")
+        raise NotAllowed(say("problems.csrf_token_invalid"), code="csrf_token_invalid")

@@ -7,6 +7,7 @@ from app.http.answering.handler_types import AnyConnection, context_of
 from app.http.guards.client_address import is_within
 from app.http.policies.policy import Network, policy_of
 from app.settings import Settings
+from app.words.sentence import say
 
 
 async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -18,7 +19,7 @@ async def refuse_networks(connection: AnyConnection, handler: BaseRouteHandler) 
     context = context_of(connection)
     wanted = _wanted(policy_of(handler).network, context.settings)
     if wanted and not is_within(connection.scope, context.settings, wanted):
-        raise NotAllowed("This cannot be reached from your network.", code="network_not_allowed")
+        raise NotAllowed(say("problems.network_not_allowed"), code="network_not_allowed")
 
 
 def _wanted(network: Network, settings: Settings) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import structlog
 
 from app.errors import PortalError
-from app.http.answering.problems import COMMAND_ID, MEDIA_TYPE, Busy, Unavailable, Unfinished, rendered
+from app.http.answering.problems import MEDIA_TYPE, Busy, Unavailable, Unfinished, rendered_for
 from app.http.answering.query_response import DEFAULT_WAIT_SECONDS, LONGEST_WAIT_SECONDS
 from app.http.middleware.request_context import Application, Message, Receive, Scope, Send
 from app.settings import Settings
@@ -124,7 +124,7 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 async def refuse(scope: Scope, send: Send, error: PortalError) -> None:
     """Send a problem in place of the application."""
-    status, headers, body = rendered(error, str(scope.get("request_id", "")), scope.get(COMMAND_ID))
+    status, headers, body = rendered_for(scope, error)
     sent = {**headers, "Content-Type": MEDIA_TYPE, "Content-Length": str(len(body))}
     pairs = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
     await send({"type": "http.response.start", "status": status, "headers": pairs})

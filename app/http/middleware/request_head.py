@@ -11,6 +11,7 @@ from functools import lru_cache
 from app.errors import InvalidRequest, PortalError, Violation
 from app.http.answering.problems import MethodNotImplemented, TransferCodingUnknown
 from app.http.middleware.request_context import Scope
+from app.words.sentence import say
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """The methods that any route answers."""
@@ -36,12 +37,12 @@ def malformed(scope: Scope) -> PortalError | None:
     host: bytes | None = next((value for name, value in scope["headers"] if name == b"host"), None)
     repeated = sorted(name.decode() for name, count in names.items() if count > 1)
     if "host" in repeated or (host is None and scope["http_version"] != "1.0"):
-        return _bad_host("A request must name its host once.")
+        return _bad_host(say("problems.host_once"))
     if host is not None and not is_host(host):
-        return _bad_host("This is not a valid host name.")
+        return _bad_host(say("problems.host_invalid"))
     if repeated:
-        problems = [Violation(name, "repeated_header", "This header may be sent once.") for name in repeated]
-        return InvalidRequest("A header that has one value was sent twice.", code="repeated_header", errors=problems)
+        problems = [Violation(name, "repeated_header", say("fields.header_once")) for name in repeated]
+        return InvalidRequest(say("problems.header_twice"), code="repeated_header", errors=problems)
     return None
 
 
@@ -54,7 +55,7 @@ def is_host(value: bytes) -> bool:
 def unreadable(data: bytes) -> PortalError:
     """Choose the error for bytes whose method the parser does not know."""
     methods = {found.decode() for found in _REQUEST_LINE.findall(data)}
-    return InvalidRequest("The request is not valid HTTP.") if methods <= METHODS else MethodNotImplemented()
+    return InvalidRequest(say("problems.malformed_http")) if methods <= METHODS else MethodNotImplemented()
 
 
 def _bad_host(sentence: str) -> PortalError:

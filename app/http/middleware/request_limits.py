@@ -21,6 +21,7 @@ from app.http.middleware.request_head import malformed
 from app.http.policies.policy import policy_of
 from app.intake.addresses import counted
 from app.settings import Settings
+from app.words.sentence import say
 
 LONGEST_QUERY = 4_096
 LARGEST_HEADERS = 16_384
@@ -51,7 +52,7 @@ class AdmittedRequest:
         """
         self.leave()
         if self._shares.is_spent(holder):
-            sentence = "You have sent many requests at once. Please wait until they are answered."
+            sentence = say("problems.too_many_at_once")
             raise RateLimited(sentence, code="too_many_at_once", retry_after_seconds=2)
         self._shares.take(holder)
         self._holder = holder
@@ -98,7 +99,7 @@ class RequestLimits:
 
     def _refused(self, scope: Scope) -> PortalError | None:
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            return InvalidRequest("The address contains a NUL character, which is not allowed in text.")
+            return InvalidRequest(say("problems.nul_in_address"))
         if len(scope["query_string"]) > LONGEST_QUERY:
             return QueryTooLong()
         headers = scope["headers"]

@@ -23,7 +23,7 @@ from app.commands.identity.enrolment.sign_up import SignUpAddress
 from app.errors import NotReady, Outdated
 from app.http.answering.command_response import QUEUED, run_command
 from app.http.answering.handler_types import AnyRequest, Caller, OwnAccount, ReadStore, answers
-from app.http.answering.preconditions import ANY, names
+from app.http.answering.preconditions import ANY, names_state
 from app.http.answering.query_response import joined
 from app.http.policies.policy import CUSTOMER, Policy
 from app.postal import Address
@@ -164,7 +164,7 @@ async def _expected(if_match: str | None, read: Callable[[], Awaitable[Answer]],
     if if_match is None or if_match.strip() == ANY:
         return None
     answer = await read()
-    if not names(if_match, answer.etag):
+    if not names_state(if_match, answer.etag):
         raise Outdated
     return msgspec.json.decode(answer.body, type=kind)
 

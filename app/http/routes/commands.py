@@ -13,7 +13,7 @@ from app.commands.execution import progress
 from app.commands.execution.progress import CommandState
 from app.errors import NotFound
 from app.http.answering.command_response import scope_of
-from app.http.answering.handler_types import AppContext, Caller, answers
+from app.http.answering.handler_types import AnyRequest, AppContext, Caller, answers
 from app.http.answering.query_response import consistency_token, unstored
 from app.http.policies.policy import SIGNED_IN, Policy
 from app.ingest.versions.notices import Outcome
@@ -69,6 +69,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     responses=answers(CommandStatus, "The state of the command."),
 )
 async def command_state(
+    request: AnyRequest,
     actor: Caller,
     context: AppContext,
     command_id: Annotated[str, PathParameter(max_length=200, description="Its Command-Id or its Idempotency-Key.")],
@@ -80,9 +81,9 @@ async def command_state(
     if state.submission is not None and actor.account_id is not None:
         token = consistency_token(context.settings, actor.account_id, state.submission)
     same = {name: getattr(state, name) for name in CommandStatus.__struct_fields__ if hasattr(state, name)}
-    reason = Reason(state.error_code, state.error or "") if state.error_code else None
+    reason = Reason(state.error_code, state.error or "", state.error_phrases) if state.error_code else None
     body = CommandStatus(**{**same, "steps": _steps(state)}, reason=reason, consistency_token=token)
-    return unstored(body)
+    return unstored(body, request=request)
 
 
 def _steps(state: CommandState) -> list[CommandStep]:

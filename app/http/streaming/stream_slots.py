@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from app.cache.redis_breaker import GuardedRedis
 from app.errors import RateLimited
+from app.words.sentence import say
 
 ALIVE_SECONDS = 15
 """The time after which a process that has not reported counts as dead."""
@@ -116,4 +117,4 @@ class StreamSlots:
 
 
 def _too_many() -> RateLimited:
-    return RateLimited("Too many event streams are open. Close one first.", code="too_many_streams")
+    return RateLimited(say("problems.too_many_streams"), code="too_many_streams")

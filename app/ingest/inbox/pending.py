@@ -23,6 +23,7 @@ from msgspec import Struct
 from app.db import Db
 from app.ingest.versions import account_versions, notices
 from app.ingest.versions.notices import Outcome
+from app.words.sentence import stored_phrases
 
 REJECTED_SHOWN_SECONDS = 900
 GIVEN_UP_SHOWN_SECONDS = 86_400
@@ -62,7 +63,7 @@ WHERE command_id = $1 AND state IN ('queued', 'pending') RETURNING account_id, c
 """
 _REJECT = """
 UPDATE read_model.pending SET state = 'rejected', reason_code = $2, reason = $3, submission = NULL,
-    ended_at = clock_timestamp()
+    reason_phrases = $4, ended_at = clock_timestamp()
 WHERE command_id = $1 RETURNING account_id, command_id
 """
 _FORGET = """
@@ -140,7 +141,7 @@ async def withdraw(connection: Db, command_id: UUID) -> None:
 
 async def reject(connection: Db, command_id: UUID, code: str, reason: str) -> bool:
     """Show the write of a command as rejected, with the reason; false if the command has none."""
-    found = await connection.fetch(_REJECT, command_id, code, reason)
+    found = await connection.fetch(_REJECT, command_id, code, reason, stored_phrases(reason))
     await _note(connection, {(row["account_id"], row["command_id"]): "rejected" for row in found})
     return bool(found)
 

@@ -104,6 +104,7 @@ class WhmcsClient:
             UpstreamRejected: with vendor code `email_taken` if the address already has a client or a user.
         """
         fields = {name: getattr(new, name) for name in new.__struct_fields__}
+        fields |= {} if fields.pop("language") == "" else {"language": new.language}
         number, password = fields.pop("customer_number"), fields.pop("password")
         custom = serialized({self._settings.whmcs_customer_number_field_id: number})
         params = {**fields, "password2": password, "customfields": custom, "noemail": True}

@@ -110,6 +110,7 @@ def client(body: Mapping[str, Any], customer_number_field_id: int) -> WhmcsRecor
     data["taxexempt"] = yes_or_no(raw.get("taxexempt"))
     data["country"] = text(raw.get("countrycode") or raw.get("country"))
     data["billingcid"] = other_id(fields, "billingcid")
+    data["language"] = text(raw.get("language"))
     data["customer_number"] = _custom_field(fields, customer_number_field_id)
     return WhmcsRecord("client", client_id, client_id, data)
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class NewClient(Struct, frozen=True, kw_only=True):
-    """The input of AddClient. WHMCS gets a random password, not the portal's."""
+    """The input of AddClient. WHMCS gets a random password, not the portal's. Without a language it takes its own."""
 
     email: str
     password: str
@@ -21,6 +21,7 @@ class NewClient(Struct, frozen=True, kw_only=True):
     postcode: str
     country: str
     customer_number: str
+    language: str = ""
 
 
 class OrderLine(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from app.readmodels.billing.dunning import (
     most_urgent,
 )
 from app.readmodels.invoices import PAYABLE, status_of
+from app.words.sentence import Sentence
 
 STATES: Mapping[str, DunningState] = {
     "trying": "retrying",
@@ -95,7 +96,7 @@ def _is_owed(data: Mapping[str, Any]) -> bool:
     return status_of(plain(data.get("status"))) in PAYABLE and (balance is None or balance > 0)
 
 
-def _shown(facts: DunningFacts, text: str) -> Dunning:
+def _shown(facts: DunningFacts, text: Sentence) -> Dunning:
     return Dunning(
         invoice_id=facts.invoice_id,
         state=STATES[facts.status],

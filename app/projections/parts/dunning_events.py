@@ -18,6 +18,7 @@ from app.projections.parts.dunning import facts_of
 from app.projections.parts.timeline_events import TimelineEvent
 from app.readmodels.billing import dunning_sentences
 from app.readmodels.billing.dunning import DunningFacts, ToldStep
+from app.words.sentence import Sentence, say
 
 DECLINED = "charge_failed"
 KINDS: Mapping[str, str] = {
@@ -50,7 +51,7 @@ def told(facts: DunningFacts | None, declined: Sequence[TimelineEvent], number: 
     yield from left
 
 
-def reason_of_suspension(seen_at: datetime, records: Sequence[Record]) -> str | None:
+def reason_of_suspension(seen_at: datetime, records: Sequence[Record]) -> Sentence | None:
     """Return why a service was suspended, if dunning did it."""
     for each in records:
         facts = facts_of(each)
@@ -58,7 +59,7 @@ def reason_of_suspension(seen_at: datetime, records: Sequence[Record]) -> str | 
             continue
         ended = facts.service_resumed_at
         if facts.service_suspended_at - SUSPENDED_BEFORE <= seen_at and (ended is None or seen_at < ended):
-            return f"Invoice {facts.invoice_number or facts.invoice_id} was not paid."
+            return say("dunning.not_paid", number=facts.invoice_number or facts.invoice_id)
     return None
 
 

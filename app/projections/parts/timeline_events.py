@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.events import Record
 from app.projections.projector import Group
 from app.readmodels.timeline import Area, StoredEntry
+from app.words.sentence import Sentence
 
 NAMESPACE = UUID("5e0f9c1e-6d1b-4f0c-9a41-2c8a4d1f7b66")
 """The namespace of entry ids. Never change it: every notification would be unread again."""
@@ -30,10 +31,10 @@ class TimelineEvent(Struct, frozen=True, kw_only=True):
 
     kind: str
     at: datetime | None
-    text: str
+    text: Sentence
     dedup_key: str = ""
     notifies: bool = False
-    reason: str | None = None
+    reason: Sentence | None = None
 
 
 class EventSubject(Struct, frozen=True, kw_only=True):

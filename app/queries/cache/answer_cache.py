@@ -37,26 +37,27 @@ Render = Callable[[], Awaitable[Answer]]
 
 
 class Copy(Struct, array_like=True):
-    """An answer in Redis. `good_until` is seconds since the epoch."""
+    """An answer in Redis. `good_until` is seconds since the epoch; `language` is empty where it has no sentences."""
 
     version: CacheVersion
     good_until: float
     etag: str
     body: bytes
+    language: str = ""
 
 
 _decode = msgspec.msgpack.Decoder(Copy).decode
 
 
 def shaping_files() -> list[Path]:
-    """List the files whose code shapes answers: all of the application.
+    """List the files that shape answers: all code of the application, and the catalogs of its sentences.
 
     A narrower list would have to name the queries, the read models, parsing, money, the calendar, the fast path's
     routes and the cursors they sign, and whatever these import next. A module left out would be noticed by nobody: the
     new release would serve what the old one rendered. A list too wide costs a cold cache per release, and copies live
     for a minute at most.
     """
-    return sorted(APP.rglob("*.py"))
+    return sorted([*APP.rglob("*.py"), *APP.rglob("*.toml")])
 
 
 @cache
@@ -180,7 +181,7 @@ class AnswerCache:
     def keep(self, owner: str, name: str, version: CacheVersion, copy: Copy) -> CachedAnswer:
         """Cache what was rendered or copied under a version."""
         good_until = time.monotonic() + copy.good_until - time.time()
-        entry = CachedAnswer(owner, name, version, good_until, copy.etag, copy.body)
+        entry = CachedAnswer(owner, name, version, good_until, copy.etag, copy.body, copy.language)
         if self.versions.get(owner) is version:
             self.memory.put(entry)
         return entry
@@ -215,7 +216,7 @@ class AnswerCache:
         if overtaken or good_until <= time.time():
             self.unkept += 1
             return Copy(version, time.time() + UNKEPT_SECONDS, "", b"")
-        copy = Copy(version, good_until, answer.etag, answer.body)
+        copy = Copy(version, good_until, answer.etag, answer.body, answer.language or "")
         if self._redis.works and not answer.stale:
             place = documents.page_key(owner, self._code, name)
             sharing = asyncio.create_task(self._share(owner, place, copy))

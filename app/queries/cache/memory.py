@@ -40,7 +40,8 @@ class CachedAnswer:
         body: JSON, complete; empty to remember that the answer may not be cached.
         head: status line and the entry's own headers.
         unchanged: status line and headers for a client that already holds the body (304).
-        version_line: the header with the version of the account; empty for what is the same for all accounts.
+        lines: the headers with the version of the account, which what is the same for all accounts lacks, and with the
+            language, which what has no sentences lacks.
         packed: (head, gzipped body), made when a client that accepts gzip requests the entry a second time.
         uses: requests since it was added or last considered for eviction.
     """
@@ -50,6 +51,7 @@ class CachedAnswer:
         "etag",
         "good_until",
         "head",
+        "lines",
         "name",
         "owner",
         "packed",
@@ -57,15 +59,24 @@ class CachedAnswer:
         "unchanged",
         "uses",
         "version",
-        "version_line",
     )
 
-    def __init__(self, owner: str, name: str, version: CacheVersion, good_until: float, etag: str, body: bytes) -> None:
+    def __init__(
+        self,
+        owner: str,
+        name: str,
+        version: CacheVersion,
+        good_until: float,
+        etag: str,
+        body: bytes,
+        language: str = "",
+    ) -> None:
         self.owner, self.name, self.version, self.good_until = owner, name, version, good_until
         self.etag, self.body = etag.encode(), body
-        self.version_line = b"" if owner == EVERYONE else version_line(version[0])
-        self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n%b" % (self.etag, self.version_line)
-        self.head = _HEAD % (len(body), self.etag, self.version_line)
+        self.lines = b"" if owner == EVERYONE else version_line(version[0])
+        self.lines += b"content-language: %b\r\n" % language.encode() if language else b""
+        self.unchanged = b"HTTP/1.1 304 Not Modified\r\netag: %b\r\n%b" % (self.etag, self.lines)
+        self.head = _HEAD % (len(body), self.etag, self.lines)
         self.packed: tuple[bytes, bytes] | None = None
         self.uses = 0
         self.queue: UseOrder | None = None
@@ -73,7 +84,7 @@ class CachedAnswer:
     def pack(self) -> None:
         """Compress the body; its validator becomes a weak one, because the bytes differ."""
         body = gzip.compress(self.body, PACKING_LEVEL, mtime=0)
-        head = _HEAD % (len(body), b"W/" + self.etag, self.version_line)
+        head = _HEAD % (len(body), b"W/" + self.etag, self.lines)
         self.packed = (head + b"content-encoding: gzip\r\n", body)
 
     @property

@@ -16,6 +16,8 @@ from msgspec import Struct, structs
 
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.documents import with_members
+from app.words.sentence import Phrase
+from app.words.worded import Worded
 
 MOST = 20
 COLUMN = f"""
@@ -23,7 +25,7 @@ ARRAY(
     SELECT jsonb_build_object('command_id', command_id, 'command', command, 'state', state,
         'item_id', nullif(item_id, ''), 'value', value, 'since', created_at,
         'reason', CASE WHEN reason_code IS NOT NULL
-            THEN jsonb_build_object('code', reason_code, 'message', reason) END)
+            THEN jsonb_build_object('code', reason_code, 'message', reason, 'message_phrases', reason_phrases) END)
     FROM read_model.pending p
     WHERE p.account_id = a.account_id AND p.slice = $2 AND command <> '' {{of_item}}
     ORDER BY created_at DESC, command_id LIMIT {MOST}) AS writes
@@ -34,11 +36,12 @@ _OF_ITEM = COLUMN.format(of_item="AND ($3::text IS NULL OR p.item_id IN ($3, '')
 _WRITES = f"SELECT a.n, {_OF_ITEM} FROM unnest($1::uuid[]) WITH ORDINALITY AS a (account_id, n)"
 
 
-class Reason(Struct, frozen=True):
+class Reason(Worded, frozen=True):
     """Why a write was rejected: a code of the list of errors, and its sentence."""
 
     code: str
     message: str
+    message_phrases: tuple[Phrase, ...] = ()
 
 
 class PendingWrite(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from app.cache.batching import Batcher
 from app.readmodels.documents import with_members
 from app.readmodels.freshness import BOUND_SECONDS, EVENT_FED, Evidence, StaleReason, stale_reason
 from app.readmodels.pricing.tax import tax_rates
+from app.words.languages import Language
 
 FEED_BOUND_SECONDS = 360.0
 MOST_ACCOUNTS = 32
@@ -149,6 +150,7 @@ class Answer(Struct, frozen=True):
         as_of: when the data was last known to equal its source.
         stale_reason: why it may differ from its source by now; None while it is fresh.
         sources: the sources it was rendered from.
+        language: of its sentences; None where that was not decided.
     """
 
     body: bytes
@@ -156,6 +158,7 @@ class Answer(Struct, frozen=True):
     as_of: datetime
     stale_reason: StaleReason | None = None
     sources: tuple[AnswerSource, ...] = ()
+    language: Language | None = None
 
     @property
     def stale(self) -> bool:

@@ -10,10 +10,11 @@ from app.clock.recovery import told_seconds
 from app.db import only_row
 from app.errors import NotReady
 from app.queries.reading.store import Store
+from app.words.sentence import say
 
 FAILED_RETRY_SECONDS = 900
-FAILED = "We could not read this yet, and our staff are informed. Please try again later, or contact support."
-AWAY = "The system that keeps this cannot be reached at the moment. We will read it as soon as it can."
+FAILED = say("problems.unread_parked")
+AWAY = say("problems.unread_away")
 
 _WHY = """
 SELECT EXISTS (

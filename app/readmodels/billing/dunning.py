@@ -11,6 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from app.readmodels.billing.payment_attempts import KINDS, told
+from app.words.sentence import Phrase, Sentence, say
+from app.words.worded import Worded
 
 RECORD = "dunning"
 """The object under which the dunning of an invoice is mirrored, as a child of the invoice."""
@@ -22,21 +24,21 @@ PayStep = Literal["pay_invoice", "add_payment_method"]
 FactsStatus = Literal["trying", "grace", "suspended", "paused", "ended"]
 
 MISSING = "payment_method_missing"
-BLOCKED = "Your bank does not accept payments with this card any more."
-DECLINES: Mapping[str, str] = {
-    "insufficient_funds": "Your bank declined the charge because there were not enough funds.",
-    "issuer_unavailable": "Your bank could not be reached.",
-    "payment_gateway_error": "The payment service could not take the payment.",
-    "limit_reached": "Your card has reached a limit that your bank sets.",
-    "card_expired": "Your card has expired.",
-    "card_invalid": "Your card was not accepted.",
+BLOCKED = say("dunning.declined_blocked")
+DECLINES: Mapping[str, Sentence] = {
+    "insufficient_funds": say("dunning.declined_insufficient_funds"),
+    "issuer_unavailable": say("dunning.declined_issuer_unavailable"),
+    "payment_gateway_error": say("dunning.declined_gateway_error"),
+    "limit_reached": say("dunning.declined_limit_reached"),
+    "card_expired": say("dunning.declined_card_expired"),
+    "card_invalid": say("dunning.declined_card_invalid"),
     "card_blocked": BLOCKED,
     "do_not_retry": BLOCKED,
-    "authentication_required": "Your bank wants you to confirm the payment yourself.",
-    MISSING: "There is no payment method on file.",
+    "authentication_required": say("dunning.declined_confirm"),
+    MISSING: say("dunning.declined_method_missing"),
 }
 """Reason of a decline → what the customer reads. The advice that follows depends on what is planned next."""
-DECLINED = "Your payment method was declined, and the bank did not say why."
+DECLINED = say("dunning.declined_unexplained")
 """The sentence for any other code."""
 UNEXPLAINED = "payment_declined"
 CONFIRM = "authentication_required"
@@ -89,11 +91,12 @@ class DunningFacts(Struct, frozen=True, kw_only=True):
     steps: list[ToldStep] = []
 
 
-class LastDecline(Struct, frozen=True, kw_only=True):
+class LastDecline(Worded, frozen=True, kw_only=True):
     """Why the last charge failed: a code as in the table of errors, and a sentence."""
 
     code: str
     text: str
+    text_phrases: tuple[Phrase, ...] = ()
 
 
 def decline_of(reason: str) -> LastDecline:
@@ -103,7 +106,7 @@ def decline_of(reason: str) -> LastDecline:
     return LastDecline(code=told(reason)[0], text=DECLINES.get(reason, DECLINED))
 
 
-class Dunning(Struct, frozen=True, kw_only=True):
+class Dunning(Worded, frozen=True, kw_only=True):
     """What follows while an invoice stays unpaid.
 
     Attributes:
@@ -130,6 +133,7 @@ class Dunning(Struct, frozen=True, kw_only=True):
     suspended_at: datetime | None
     paused_until: date | None
     decline: LastDecline | None
+    text_phrases: tuple[Phrase, ...] = ()
 
 
 URGENCY: tuple[DunningState, ...] = ("suspended", "grace", "retrying", "paused")

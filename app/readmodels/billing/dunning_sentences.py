@@ -4,7 +4,7 @@ Only what the portal does itself is promised. Where WHMCS charges or suspends, t
 sentence speaks of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.readmodels.billing.dunning import (
     CONFIRM,
@@ -15,45 +15,38 @@ from app.readmodels.billing.dunning import (
     PayStep,
     ToldStep,
 )
+from app.words.sentence import Sentence, say, together
 
-PAUSED = (
-    "We have paused the collection of invoice {number}{until}. Meanwhile we neither charge it nor suspend anything. "
-    "You can still pay it."
-)
-SUSPENDED = "{subject} is suspended because invoice {number} is unpaid. Pay it and it is switched on again."
-BEING_SUSPENDED = "Invoice {number} is unpaid, so this is being suspended. Pay it and it stays on."
-LINE_GOES_ON = "Invoice {number} is unpaid. Your SIM still works; please pay the invoice so that it stays on."
-AGAIN = "We try again on {} (attempt {} of {})."
-AT_FIRST = "We charge your payment method on {} (attempt {} of {})."
-ANY_TIME = "Unless it is paid, what it bills can be suspended at any time."
-ON_A_DAY = "Unless it is paid, what it bills is suspended on {}."
-PAY = "Please pay it, or add another payment method."
-PAYMENT_PAGE = "Please pay it on its payment page."
-NEW_CARD = "Please add a new payment method, or pay the invoice now."
+PAY = say("dunning.pay")
+NEW_CARD = say("dunning.new_card")
+PAY_OR_UPDATE = say("dunning.pay_or_update")
+Describe = Callable[[str], Sentence]
+"""Says that a service of the invoice of this number is suspended."""
 
 
-def of_invoice(facts: DunningFacts, number: str) -> str:
+def of_invoice(facts: DunningFacts, number: str) -> Sentence:
     """Describe the dunning of an invoice."""
-    return " ".join(_sentences(facts, number, "What it bills"))
+    return together(*_sentences(facts, number, lambda of: say("dunning.all_suspended", number=of)))
 
 
-def of_service(facts: DunningFacts, number: str, provider: str = "", confirmed: bool = True) -> str:
+def of_service(facts: DunningFacts, number: str, provider: str = "", confirmed: bool = True) -> Sentence:
     """Describe the dunning of an invoice next to one of the services that it bills.
 
     Of a service that the portal provisioned, `confirmed` says whether its provider has suspended it. `freebit` cannot
     suspend a line.
     """
     if facts.status == "suspended" and not confirmed:
-        return (LINE_GOES_ON if provider == "freebit" else BEING_SUSPENDED).format(number=number)
-    return " ".join(_sentences(facts, number, "This"))
+        goes_on = provider == "freebit"
+        return say("dunning.line_goes_on", number=number) if goes_on else say("dunning.being_suspended", number=number)
+    return together(*_sentences(facts, number, lambda of: say("dunning.this_suspended", number=of)))
 
 
-def of_step(step: ToldStep, number: str, most: int | None) -> str:
+def of_step(step: ToldStep, number: str, most: int | None) -> Sentence:
     """Describe a step in the account's history, as it was when it was taken."""
-    return " ".join(_of_step(step, number, most))
+    return together(*_of_step(step, number, most))
 
 
-def why(code: str | None) -> str | None:
+def why(code: str | None) -> Sentence | None:
     """Return why a charge was declined; None if none was."""
     return DECLINES.get(code, DECLINED) if code else None
 
@@ -69,50 +62,62 @@ def next_steps(facts: DunningFacts) -> list[PayStep]:
     )
 
 
-def _sentences(facts: DunningFacts, number: str, subject: str) -> Iterator[str]:
+def _sentences(facts: DunningFacts, number: str, suspended: Describe) -> Iterator[Sentence]:
     if facts.status == "paused":
-        until = f" until {facts.paused_until}" if facts.paused_until else ""
-        yield PAUSED.format(number=number, until=until)
+        until = facts.paused_until
+        yield (
+            say("dunning.paused_until", number=number, until=until) if until else say("dunning.paused", number=number)
+        )
         return
     if facts.status == "suspended":
-        yield SUSPENDED.format(subject=subject, number=number)
+        yield suspended(number)
         return
-    yield f"Invoice {number} is unpaid."
+    yield say("dunning.unpaid", number=number)
     if reason := why(facts.decline_code):
         yield reason
     yield from _follows(facts)
     yield _advice(facts.decline_code, PAY)
 
 
-def _advice(code: str | None, usual: str) -> str:
+def _advice(code: str | None, usual: Sentence) -> Sentence:
     if code == CONFIRM:
-        return PAYMENT_PAGE
+        return say("dunning.payment_page")
     return NEW_CARD if code in NEW_CARD_NEEDED else usual
 
 
-def _follows(facts: DunningFacts) -> Iterator[str]:
+def _follows(facts: DunningFacts) -> Iterator[Sentence]:
     if facts.next_attempt_on and facts.attempts is not None and facts.max_attempts is not None:
-        sentence = AGAIN if facts.decline_code else AT_FIRST
-        yield sentence.format(facts.next_attempt_on, facts.attempts + 1, facts.max_attempts)
+        on, attempt, most = facts.next_attempt_on, facts.attempts + 1, facts.max_attempts
+        yield (
+            say("dunning.again_on", on=on, attempt=attempt, most=most)
+            if facts.decline_code
+            else say("dunning.first_on", on=on, attempt=attempt, most=most)
+        )
     elif facts.status == "grace" and facts.max_attempts is not None:
-        yield "We do not try to charge it again."
+        yield say("dunning.no_more_attempts")
     if facts.suspension_due:
-        yield ANY_TIME
+        yield say("dunning.suspends_any_time")
     elif facts.suspend_on:
-        yield ON_A_DAY.format(facts.suspend_on)
+        yield say("dunning.suspends_on", on=facts.suspend_on)
 
 
-def _of_step(step: ToldStep, number: str, most: int | None) -> Iterator[str]:
+def _of_step(step: ToldStep, number: str, most: int | None) -> Iterator[Sentence]:
     if step.step == "payment_failed":
-        of = f" (attempt {step.number} of {most})" if step.number and most is not None else ""
-        yield f"We could not charge your payment method for invoice {number}{of}."
+        counted = step.number and most is not None
+        yield (
+            say("dunning.attempt_not_charged", number=number, attempt=step.number, most=most or 0)
+            if counted
+            else say("dunning.not_charged", number=number)
+        )
         if step.next_attempt_on:
-            yield f"We try again on {step.next_attempt_on}."
-        yield _advice(step.decline_code, "Please pay it, or update your payment method.")
+            yield say("dunning.tries_on", on=step.next_attempt_on)
+        yield _advice(step.decline_code, PAY_OR_UPDATE)
     elif step.step == "new_method_failed":
-        yield f"Your new payment method could not be charged for invoice {number}. {NEW_CARD}"
+        yield say("dunning.new_method_not_charged", number=number)
+        yield NEW_CARD
     elif step.step == "new_card_needed":
-        yield f"Your payment method cannot be charged for invoice {number}. {NEW_CARD}"
+        yield say("dunning.method_not_chargeable", number=number)
+        yield NEW_CARD
     else:
-        yield f"Invoice {number} is still unpaid."
-        yield ON_A_DAY.format(step.suspend_on) if step.suspend_on else "Please pay it."
+        yield say("dunning.still_unpaid", number=number)
+        yield say("dunning.suspends_on", on=step.suspend_on) if step.suspend_on else say("dunning.please_pay")

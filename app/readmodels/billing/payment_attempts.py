@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from app.errors import PaymentRefused
+from app.words.sentence import Sentence, say
 
 SETTLE_SECONDS = 300
 """How long a charge without an answer may still take effect. PHP, web server and gateway let none run longer."""
@@ -39,49 +40,45 @@ KINDS: Mapping[DeclineReason, DeclineKind] = {
 }
 BLOCKED = (
     "card_blocked",
-    "Your bank does not accept payments with this card any more, so nothing was charged. Please add another card, or "
-    "ask your bank.",
+    say("billing.card_blocked"),
 )
-REASONS: Mapping[str, tuple[str, str]] = {
+REASONS: Mapping[str, tuple[str, Sentence]] = {
     "insufficient_funds": (
         "insufficient_funds",
-        "Your bank declined the payment because there are not enough funds. Nothing was charged. Please use another "
-        "payment method, or try again later.",
+        say("billing.insufficient_funds"),
     ),
     "issuer_unavailable": (
         "issuer_unavailable",
-        "Your bank could not be reached, so nothing was charged. Please try again later.",
+        say("billing.issuer_unavailable"),
     ),
     "payment_gateway_error": (
         "payment_gateway_error",
-        "The payment service could not take the payment, so nothing was charged. Please try again later.",
+        say("billing.payment_gateway_error"),
     ),
     "limit_reached": (
         "limit_reached",
-        "Your card has reached a limit that your bank sets, so nothing was charged. Please use another payment method, "
-        "or try again later.",
+        say("billing.limit_reached"),
     ),
     "card_expired": (
         "card_expired",
-        "Your card has expired, so nothing was charged. Please add a new one.",
+        say("billing.card_expired"),
     ),
     "card_invalid": (
         "card_invalid",
-        "Your card was not accepted, so nothing was charged. Please check or replace it under payment methods.",
+        say("billing.card_invalid"),
     ),
     "card_blocked": BLOCKED,
     "do_not_retry": BLOCKED,
     "authentication_required": (
         "authentication_required",
-        "Your bank wants you to confirm this payment yourself, so nothing was charged. Please pay on the payment page.",
+        say("billing.authentication_required"),
     ),
 }
 """Reason → code and sentence. That a card was reported stolen is the bank's to say, and never ours."""
-EXPIRED = "Your card ending in {last_four} has expired, so nothing was charged. Please add a new one."
 
 
 def told(reason: str, card_last_four: str | None = None) -> tuple[str, str]:
     """Return the code and the sentence for a reason; those of a plain decline for an unknown one."""
     if reason == "card_expired" and card_last_four:
-        return reason, EXPIRED.format(last_four=card_last_four)
+        return reason, say("billing.card_expired_ending_in", last_four=card_last_four)
     return REASONS.get(reason, (PaymentRefused.code, PaymentRefused.detail))

@@ -4,14 +4,16 @@ from msgspec import Struct
 
 from app.intake.words import folded
 from app.readmodels.table import Table
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 DOCUMENT = "eligibility"
 
 TEXTS = {
-    "not_requested": "Availability at your address has not been checked yet.",
-    "checking": "We are checking availability at your address.",
-    "eligible": "Internet is available at your address.",
-    "not_available": "Internet is not available at your address.",
+    "not_requested": say("account.eligibility_not_checked"),
+    "checking": say("account.eligibility_checking"),
+    "eligible": say("account.eligibility_eligible"),
+    "not_available": say("account.eligibility_not_available"),
 }
 
 STATUSES = {
@@ -52,7 +54,7 @@ TABLE = Table(
 )
 
 
-class Internet(Struct, frozen=True):
+class Internet(Worded, frozen=True):
     """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`. `address` is the one that
     the check is about, in one line; null while nobody has recorded it, and then it is the billing address on file."""
 
@@ -60,6 +62,7 @@ class Internet(Struct, frozen=True):
     text: str
     offering: str | None
     address: str | None = None
+    text_phrases: tuple[Phrase, ...] = ()
 
 
 class Eligibility(Struct, frozen=True):

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from app.words.sentence import Sentence, say
+
 OrderStatus = Literal[
     "in_review",
     "approved",
@@ -24,7 +26,7 @@ NextStep = Literal["wait", "add_payment_method", "pay_invoice", "contact_support
 class Words(Struct, frozen=True):
     """What a customer reads about a status, and does next."""
 
-    text: str
+    text: Sentence
     next_step: NextStep
 
 
@@ -33,25 +35,25 @@ class PauseReason(Struct, frozen=True):
 
     status: OrderStatus
     code: str
-    text: str
+    text: Sentence
     next_step: NextStep
 
 
-_ADD_METHOD = Words("Awaiting payment method. Please add one and we will continue by ourselves.", "add_payment_method")
-_PAY = Words("Awaiting payment. Please pay the invoice and we will continue by ourselves.", "pay_invoice")
-_PAUSED = Words("Activation is paused. Our staff are looking into it; you need not do anything.", "wait")
+_ADD_METHOD = Words(say("orders.add_method"), "add_payment_method")
+_PAY = Words(say("orders.pay"), "pay_invoice")
+_PAUSED = Words(say("orders.paused"), "wait")
 
 STATES: dict[OrderStatus, Words] = {
-    "in_review": Words("We received your order and are reviewing it.", "wait"),
-    "approved": Words("Your order is approved. Activation starts shortly.", "wait"),
-    "created": Words("Your order is set up for activation, which begins now.", "wait"),
-    "activating": Words("We are activating your service.", "wait"),
+    "in_review": Words(say("orders.in_review"), "wait"),
+    "approved": Words(say("orders.approved"), "wait"),
+    "created": Words(say("orders.created"), "wait"),
+    "activating": Words(say("orders.activating"), "wait"),
     "awaiting_payment_method": _ADD_METHOD,
     "awaiting_payment": _PAY,
     "paused": _PAUSED,
-    "active": Words("Your service is active.", "none"),
-    "cancelled": Words("This order was cancelled. You are welcome to order again.", "order_again"),
-    "rejected": Words("We could not accept this order. Please contact support.", "contact_support"),
+    "active": Words(say("orders.active"), "none"),
+    "cancelled": Words(say("orders.cancelled"), "order_again"),
+    "rejected": Words(say("orders.rejected"), "contact_support"),
 }
 CLOSED: tuple[OrderStatus, ...] = ("active", "cancelled", "rejected")
 OPEN: tuple[OrderStatus, ...] = tuple(status for status in STATES if status not in CLOSED)
@@ -123,75 +125,68 @@ CHECKED_BY_STAFF = PauseReason("paused", "activation_failed", _PAUSED.text, _PAU
 _AWAY = PauseReason(
     "paused",
     "system_unavailable",
-    "Activation is paused because a system that we need is unavailable. We try again every minute; "
-    "you need not do anything.",
+    say("orders.system_unavailable"),
     "wait",
 )
 _DETAIL = PauseReason(
     "paused",
     "details_unclear",
-    "Activation is paused because a detail of your order is not clear. Our staff will correct it, and ask you if they "
-    "have to.",
+    say("orders.details_unclear"),
     "wait",
 )
 _LINE_CHECKED = PauseReason(
     "paused",
     "line_being_checked",
-    "Activation is paused while our staff check your line with the mobile network. You need not do anything.",
+    say("orders.line_checked"),
     "wait",
 )
 
 _NOT_KNOWN = PauseReason(
     "paused",
     "account_being_read",
-    "Activation is paused while we look up your account. We continue by ourselves; you need not do anything.",
+    say("orders.account_read"),
     "wait",
 )
 _NOT_ELIGIBLE = PauseReason(
     "paused",
     "address_not_eligible",
-    "Activation is paused because Internet is not confirmed for the address of this order. Our staff are checking it; "
-    "you need not do anything.",
+    say("orders.address_not_eligible"),
     "wait",
 )
 _DUPLICATE = PauseReason(
     "paused",
     "duplicate_internet",
-    "Activation is paused because you already have an Internet service or an earlier order for one. "
-    "Please contact support.",
+    say("orders.duplicate_internet"),
     "contact_support",
 )
 _FAMILY = PauseReason(
     "paused",
     "no_active_sim",
-    "Activation is paused because this plan is for customers who have another active SIM. Please contact support.",
+    say("orders.no_active_sim"),
     "contact_support",
 )
 _DOMAIN_TAKEN = PauseReason(
     "paused",
     "domain_taken",
-    "Activation is paused because you already host this domain with us. Please contact support to choose another one.",
+    say("orders.domain_taken"),
     "contact_support",
 )
 _DOMAIN_UNAVAILABLE = PauseReason(
     "paused",
     "domain_unavailable",
-    "Activation is paused because this domain cannot be used for web hosting with us. Please contact support to choose "
-    "another one.",
+    say("orders.domain_unavailable"),
     "contact_support",
 )
 _EID = PauseReason(
     "paused",
     "eid_missing",
-    "Activation is paused because the EID of your phone is missing or wrong. Please contact support and have its 32 "
-    "digits ready.",
+    say("orders.eid_missing"),
     "contact_support",
 )
 _TRANSFER = PauseReason(
     "paused",
     "transfer_details_missing",
-    "Activation is paused because a detail of your number transfer is missing, or its reservation has expired. "
-    "Please contact support.",
+    say("orders.transfer_details_missing"),
     "contact_support",
 )
 
@@ -203,19 +198,19 @@ PAUSES: dict[PauseCode, PauseReason] = {
     "BILLING_ACCOUNT_CLOSED": PauseReason(
         "paused",
         "account_closed",
-        "Activation is paused because your billing account is closed. Please contact support to have it opened again.",
+        say("orders.account_closed"),
         "contact_support",
     ),
     "BILLING_ACCOUNT_MISSING": PauseReason(
         "paused",
         "account_missing",
-        "Activation is paused because we cannot find your billing account. Please contact support.",
+        say("orders.account_missing"),
         "contact_support",
     ),
     "SIM_NOT_ASSIGNED": PauseReason(
         "paused",
         "sim_not_assigned",
-        "Activation is paused until our staff have chosen a SIM card for you. You need not do anything.",
+        say("orders.sim_not_assigned"),
         "wait",
     ),
     "SALESFORCE_UNAVAILABLE": _AWAY,
@@ -229,7 +224,7 @@ PAUSES: dict[PauseCode, PauseReason] = {
     "INVOICE_NOT_PAYABLE": PauseReason(
         "paused",
         "invoice_not_payable",
-        "Activation is paused because the invoice of this order can no longer be paid. Please contact support.",
+        say("orders.invoice_not_payable"),
         "contact_support",
     ),
     "NOT_KNOWN_YET": _NOT_KNOWN,
@@ -268,7 +263,7 @@ PAUSES: dict[PauseCode, PauseReason] = {
     "SIM_TRANSFER_BY_HAND": PauseReason(
         "paused",
         "number_transferred_by_hand",
-        "Activation is paused while our staff transfer your number by hand. You need not do anything.",
+        say("orders.transferred_by_hand"),
         "wait",
     ),
     "SIM_OUTCOME_UNKNOWN": _LINE_CHECKED,
@@ -276,8 +271,7 @@ PAUSES: dict[PauseCode, PauseReason] = {
     "SIM_ACTIVATION_SLOW": PauseReason(
         "paused",
         "line_activation_slow",
-        "The mobile network takes longer than usual to activate your line. Our staff are asking it; "
-        "you need not do anything.",
+        say("orders.line_slow"),
         "wait",
     ),
     "HOSTING_NAME_TAKEN": CHECKED_BY_STAFF,

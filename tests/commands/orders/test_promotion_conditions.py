@@ -164,7 +164,7 @@ def test_each_reason_is_a_sentence_of_its_own() -> None:
     everything: dict[str, Any] = {"expires_on": YESTERDAY, "max_uses": 1, "uses": 1, "product_ids": frozenset({"9"})}
     found = said([HOST], standing(active=1), kind="Free Setup", new_customers_only=True, **everything)
     assert [(each.refuses, each.text) for each in found] == [
-        (True, "this promotion ended on 2026-05-31."),
+        (True, "this promotion ended on May 31, 2026."),
         (True, "this promotion is used up."),
         (True, "this promotion does not apply to these products."),
         (True, "this promotion is for new customers."),

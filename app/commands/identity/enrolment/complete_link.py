@@ -15,7 +15,7 @@ from app.commands.identity import passwords
 from app.commands.identity.enrolment import enrolments, link_steps, new_accounts
 from app.commands.identity.enrolment.link_facts import ChosenClient
 from app.commands.identity.enrolment.link_steps import LinkToken
-from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
+from app.commands.identity.enrolment.new_accounts import Ids, NewAccount, NewAccountNotice
 from app.commands.identity.users import User
 from app.errors import UpstreamError
 
@@ -59,7 +59,11 @@ async def complete_link(ctx: Context, actor: Actor, request: CompleteLink) -> Do
         if not await enrolments.use(connection, waiting.id):
             raise enrolments.refusal("link")
         made = await new_accounts.add(
-            connection, user, password_hash, ids, notice="account_linked", mailboxes=mailboxes
+            connection,
+            user,
+            password_hash,
+            ids,
+            NewAccountNotice(kind="account_linked", mailboxes=mailboxes, language=facts.language),
         )
     await ctx.inbox.wake(made.to_wake)
     await _report_to_salesforce(ctx, chosen)

@@ -20,6 +20,7 @@ from app.commands.identity.enrolment.sign_up import SignUpFacts
 from app.commands.identity.sessions.session_store import digest
 from app.errors import Conflict, NotAuthenticated
 from app.inputs import numbers
+from app.words.sentence import say
 
 SignUpCode = Annotated[numbers.Code, Meta(max_length=40)]
 
@@ -49,7 +50,7 @@ async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) 
     """
     waiting = await enrolments.find(ctx.pool, ctx.settings, "sign_up", request.signup_token, SignUpFacts)
     if waiting.used:
-        raise Conflict("You have already signed up. Please log in.", code="account_exists")
+        raise Conflict(say("identity.signed_up_already"), code="account_exists")
     # Customer numbers are public: strangers who try codes for this one must not hold up the holder of the right code.
     await login_throttle.count(ctx, actor, "prove_sign_up", waiting.subject, alone=waiting.untried)
     await enrolments.count_try(ctx.pool, "sign_up", request.signup_token)
@@ -84,10 +85,10 @@ async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], t
     """Require proof that the caller owns the login address."""
     facts, asked_at = waiting.facts, waiting.created_at
     if not typed:
-        await mailed_codes.enqueue(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at)
+        await mailed_codes.enqueue(ctx.pool, "sign_up_email_code", facts.email, waiting.id, asked_at, facts.language)
         await enrolments.forget_try(ctx.pool, waiting.id)
         raise NotAuthenticated(
-            "We have mailed another code to the address you want to log in with. Please enter both.",
+            say("identity.another_code_mailed"),
             code="email_code_required",
         )
     if not mailed_codes.is_code(ctx.settings, "sign_up_email_code", waiting.subject, facts.email, asked_at, typed):
@@ -95,7 +96,7 @@ async def _prove_address(ctx: Context, waiting: PendingEnrolment[SignUpFacts], t
 
 
 def _wrong() -> NotAuthenticated:
-    return NotAuthenticated("This code is wrong. Please look at the mail, or the letter, again.", code="code_invalid")
+    return NotAuthenticated(say("identity.code_wrong_mail_or_letter"), code="code_invalid")
 
 
 COMMAND = Command(complete_sign_up, writes=("whmcs", "salesforce"), away="refuse", replayable=False)

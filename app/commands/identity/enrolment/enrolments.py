@@ -23,6 +23,7 @@ from app.commands.identity.sessions.session_store import digest
 from app.db import Db
 from app.errors import InvalidRequest
 from app.settings import Settings
+from app.words.sentence import say
 
 LIFE_SECONDS = 1_800
 MOST_TRIES = 5
@@ -34,9 +35,9 @@ Purpose = Literal["sign_up", "link"]
 _REFUSALS = {
     "sign_up": (
         "signup_token_invalid",
-        "This sign-up has expired, or too many wrong codes were entered. Please begin again.",
+        say("identity.sign_up_expired"),
     ),
-    "link": ("link_token_invalid", "This link has expired or was already used. Please link again."),
+    "link": ("link_token_invalid", say("identity.link_expired")),
 }
 
 

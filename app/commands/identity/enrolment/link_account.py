@@ -17,6 +17,7 @@ from app.commands.identity.enrolment import enrolments, link_facts, link_steps
 from app.commands.identity.enrolment.link_facts import LinkFacts
 from app.errors import NotAuthenticated
 from app.inputs.email import KnownEmail
+from app.words.sentence import say
 
 
 class LinkAccount(Struct, forbid_unknown_fields=True):
@@ -40,10 +41,16 @@ async def link_account(ctx: Context, actor: Actor, request: LinkAccount) -> Done
     await login_throttle.count(ctx, actor, "link_account", email)
     login = await ctx.whmcs.validate_login(email, request.password)
     if login is None:
-        raise NotAuthenticated("E-mail address or password is wrong.", code="invalid_credentials")
+        raise NotAuthenticated(say("identity.credentials_wrong"), code="invalid_credentials")
     await login_throttle.forget(ctx, actor, "link_account", email)
     clients = await link_facts.linkable(ctx, await ctx.whmcs.clients_owned_by(login.user_id, email), email)
-    facts = LinkFacts(user_id=login.user_id, email=email, clients=clients, code_to=email if login.second_factor else "")
+    facts = LinkFacts(
+        user_id=login.user_id,
+        email=email,
+        clients=clients,
+        code_to=email if login.second_factor else "",
+        language=actor.language,
+    )
     facts = await link_facts.choose_only_client(ctx, facts)
     async with ctx.pool.acquire() as connection, connection.transaction():
         ids = [each.whmcs_client_id for each in clients]

@@ -16,6 +16,8 @@ from app.errors import Conflict, RuleViolated
 from app.integrations.salesforce import wire
 from app.integrations.salesforce.on_file import on_file
 from app.integrations.whmcs.client import WhmcsRecord
+from app.words.languages import Language
+from app.words.sentence import say
 
 NextStep = Literal["code", "choice", "password"]
 
@@ -44,7 +46,8 @@ class ChosenClient(Struct, frozen=True, kw_only=True):
 
 
 class LinkFacts(Struct, frozen=True, kw_only=True):
-    """The facts so far. `code_to` is the mailbox that is to be proven next, `proven` those that are proven."""
+    """The facts so far. `code_to` is the mailbox that is to be proven next, `proven` those that are proven,
+    `language` that of the request."""
 
     user_id: str
     email: str
@@ -52,6 +55,7 @@ class LinkFacts(Struct, frozen=True, kw_only=True):
     code_to: str = ""
     proven: tuple[str, ...] = ()
     chosen: ChosenClient | None = None
+    language: Language | None = None
 
     @property
     def next(self) -> NextStep:
@@ -70,18 +74,15 @@ async def linkable(ctx: Context, clients: Sequence[WhmcsRecord], email: str) -> 
     """
     if not clients:
         raise RuleViolated(
-            "This login owns no billing account. If it was given access to somebody else's, the owner has to link it; "
-            "otherwise please contact support.",
+            say("identity.no_billing_account"),
             code="no_billing_account",
         )
     states = {each.record_id: each.data["status"].strip().lower() for each in clients}
     open_ones = [each for each in clients if states[each.record_id] in ("active", "inactive")]
     if not open_ones and "closed" in states.values():
-        raise RuleViolated("This billing account is closed. Please contact support.", code="account_closed")
+        raise RuleViolated(say("identity.billing_account_closed"), code="account_closed")
     if not open_ones:
-        raise RuleViolated(
-            "The state of this billing account is not known yet. Please try again.", code="not_known_yet"
-        )
+        raise RuleViolated(say("identity.billing_account_unknown"), code="not_known_yet")
     linked = await ctx.pool.fetch(
         "SELECT whmcs_client_id AS id FROM portal.id_mappings WHERE whmcs_client_id = ANY($1)",
         [each.record_id for each in open_ones],
@@ -106,7 +107,7 @@ def _owned(client: WhmcsRecord) -> OwnedClient:
 
 
 def _already_linked() -> Conflict:
-    return Conflict("This billing account is already linked. Please log in to the portal.", code="account_exists")
+    return Conflict(say("identity.linked_already"), code="account_exists")
 
 
 async def choose_only_client(ctx: Context, facts: LinkFacts) -> LinkFacts:
@@ -127,13 +128,13 @@ async def choose_client(ctx: Context, facts: LinkFacts, client: OwnedClient) -> 
     """
     if not client.customer_number:
         raise RuleViolated(
-            "Your billing account has no customer number. Please contact support to have it added.",
+            say("identity.number_missing"),
             code="customer_number_missing",
         )
     account = await account_of(ctx, client.customer_number, fresh=True)
     if account is None:
         raise RuleViolated(
-            "We do not know the customer number of your billing account. Please contact support.",
+            say("identity.number_unknown"),
             code="customer_number_unknown",
         )
     if await ctx.pool.fetchval("SELECT 1 FROM portal.id_mappings WHERE salesforce_account_id = $1", account["Id"]):
@@ -153,7 +154,7 @@ def _to_confirm(account: dict[str, Any], client: OwnedClient, mailboxes: Sequenc
     if named is None and mailboxes:
         return mailboxes[0]
     raise RuleViolated(
-        "The customer number of your billing account could not be confirmed. Please contact support.",
+        say("identity.number_unconfirmed"),
         code="customer_number_mismatch",
     )
 

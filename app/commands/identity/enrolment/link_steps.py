@@ -3,6 +3,7 @@
 Reads and writes: portal.enrolments. Writes: portal.mails.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -19,6 +20,7 @@ from app.db import Db
 from app.errors import Conflict, InvalidRequest, NotAuthenticated, Violation
 from app.inputs.numbers import Code
 from app.settings import Settings
+from app.words.sentence import Sentence, say
 
 LinkToken = Annotated[str, Meta(max_length=200)]
 
@@ -55,6 +57,14 @@ class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
     billing_account_id: Annotated[str, Meta(max_length=20)]
 
 
+FIRST: Mapping[NextStep, Sentence] = {
+    "code": say("identity.step_code_first"),
+    "choice": say("identity.step_choice_first"),
+    "password": say("identity.step_password_first"),
+}
+"""Step → what the customer reads who tries another one."""
+
+
 async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
     """Verify the mailed code and continue with the next step.
 
@@ -70,7 +80,7 @@ async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:
     facts, asked_at = waiting.facts, waiting.created_at
     right = mailed_codes.is_code(ctx.settings, "link_code", waiting.subject, facts.code_to, asked_at, request.code)
     if not right:
-        raise NotAuthenticated("This code is wrong. Please look at the mail again.", code="code_invalid")
+        raise NotAuthenticated(say("identity.code_wrong_mail"), code="code_invalid")
     await _forget(ctx, actor, waiting)
     proven = replace(facts, proven=(*facts.proven, facts.code_to), code_to="")
     return await _advanced(ctx, request.link_token, waiting, await choose_only_client(ctx, proven))
@@ -89,7 +99,7 @@ async def choose_billing_account(ctx: Context, actor: Actor, request: ChooseBill
     await _count(ctx, actor, waiting, request.link_token)
     client = next((each for each in waiting.facts.clients if each.whmcs_client_id == request.billing_account_id), None)
     if client is None:
-        sentence = "Choose one of the billing accounts that were offered."
+        sentence = say("identity.choose_offered")
         raise InvalidRequest(sentence, errors=[Violation("billing_account_id", "invalid_value", sentence)])
     await _forget(ctx, actor, waiting)
     facts = await choose_client(ctx, waiting.facts, client)
@@ -107,8 +117,7 @@ async def expected(ctx: Context, token: str, step: NextStep) -> PendingEnrolment
     if waiting.used:
         raise enrolments.refusal("link")
     if waiting.facts.next != step:
-        wanted = {"code": "enter the mailed code", "choice": "choose a billing account", "password": "set a password"}
-        raise Conflict(f"Please {wanted[waiting.facts.next]} first.", code="link_step_wrong")
+        raise Conflict(FIRST[waiting.facts.next], code="link_step_wrong")
     return waiting
 
 
@@ -134,7 +143,7 @@ async def offer(
     connection: Db, settings: Settings, token: str, enrolment_id: UUID, created_at: datetime, facts: LinkFacts
 ) -> LinkOffered:
     """Build the answer to a step, and enqueue the code that the next step needs."""
-    await mailed_codes.enqueue(connection, "link_code", facts.code_to, enrolment_id, created_at)
+    await mailed_codes.enqueue(connection, "link_code", facts.code_to, enrolment_id, created_at, facts.language)
     shown = [
         BillingAccount(
             billing_account_id=each.whmcs_client_id,

@@ -15,6 +15,7 @@ from uuid import UUID
 from app.commands.identity import readable_codes
 from app.db import Db
 from app.settings import Settings
+from app.words.languages import Language
 
 CodeKind = Literal["sign_up_code", "sign_up_email_code", "link_code"]
 
@@ -25,8 +26,8 @@ MOST_MAILS = 3
 """The most mails with the same code to one mailbox; more would only fill it."""
 
 _ENQUEUE = """
-INSERT INTO portal.mails (kind, recipient, about)
-SELECT $1, $2, own.id FROM portal.enrolments own
+INSERT INTO portal.mails (kind, recipient, about, language)
+SELECT $1, $2, own.id, $7 FROM portal.enrolments own
 WHERE own.id = $3 AND $4 AND (
     SELECT count(*) FROM portal.mails m JOIN portal.enrolments e ON e.id = m.about
     WHERE m.recipient = $2 AND m.kind = $1 AND m.requested_at >= to_timestamp($5) AND e.subject = own.subject
@@ -51,11 +52,13 @@ def is_code(settings: Settings, kind: CodeKind, subject: str, mailbox: str, aske
     return any(right) and bool(mailbox)
 
 
-async def enqueue(connection: Db, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime) -> None:
+async def enqueue(
+    connection: Db, kind: CodeKind, mailbox: str, enrolment_id: UUID, asked_at: datetime, language: Language | None
+) -> None:
     """Enqueue a code in the caller's transaction, unless it was mailed often enough in this half hour. Without a
-    mailbox nothing is mailed, but the same work is done."""
+    mailbox nothing is mailed, but the same work is done. `language` is that of the request."""
     opened = float(_window(asked_at) * WINDOW_SECONDS)
-    await connection.execute(_ENQUEUE, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS)
+    await connection.execute(_ENQUEUE, kind, mailbox, enrolment_id, bool(mailbox), opened, MOST_MAILS, language)
 
 
 def _content(kind: CodeKind, subject: str, mailbox: str, asked_at: datetime) -> bytes:

@@ -4,7 +4,6 @@ transaction.
 Writes: portal.users, portal.id_mappings, portal.mails, ingest.inbox.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 from uuid import UUID, uuid4
 
@@ -18,6 +17,8 @@ from app.errors import Conflict
 from app.ingest import id_mappings
 from app.ingest.inbox import inbox
 from app.ingest.refetch import owners
+from app.words.languages import Language
+from app.words.sentence import say
 
 NoticeKind = Literal["account_signed_up", "account_linked"]
 
@@ -37,6 +38,14 @@ class Ids(Struct, frozen=True, kw_only=True):
     whmcs_client_id: str
 
 
+class NewAccountNotice(Struct, frozen=True, kw_only=True):
+    """The mail about a new account, and the mailboxes that receive it."""
+
+    kind: NoticeKind
+    mailboxes: tuple[str, ...]
+    language: Language | None
+
+
 class Made(Struct, frozen=True):
     """A created account. After the commit, wake the shards `to_wake`; the account shows once `submission` is
     settled."""
@@ -46,9 +55,7 @@ class Made(Struct, frozen=True):
     to_wake: set[tuple[str, int]]
 
 
-async def add(
-    connection: Db, user: User, password_hash: str, ids: Ids, *, notice: NoticeKind, mailboxes: Iterable[str]
-) -> Made:
+async def add(connection: Db, user: User, password_hash: str, ids: Ids, notice: NewAccountNotice) -> Made:
     """Create the account. Every mailbox is notified, so that nobody is signed up or linked unnoticed.
 
     Raises:
@@ -64,13 +71,11 @@ async def add(
         )
         await id_mappings.add(connection, account_id, user.user_id, **asdict(ids))
     except asyncpg.UniqueViolationError as error:
-        raise Conflict(
-            "There is already an account with these details. Please log in.", code="account_exists"
-        ) from error
-    recipients = {each.casefold(): each for each in mailboxes if each}
+        raise Conflict(say("identity.account_exists"), code="account_exists") from error
+    recipients = {each.casefold(): each for each in notice.mailboxes if each}
     await connection.executemany(
-        "INSERT INTO portal.mails (kind, recipient, about) VALUES ($1, $2, $3)",
-        [(notice, each, account_id) for each in recipients.values()],
+        "INSERT INTO portal.mails (kind, recipient, about, language) VALUES ($1, $2, $3, $4)",
+        [(notice.kind, each, account_id, notice.language) for each in recipients.values()],
     )
     changes = owners.linked(account_id, ids.whmcs_client_id, ids.salesforce_account_id)
     submission, to_wake = await inbox.append(connection, changes)

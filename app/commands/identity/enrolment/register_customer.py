@@ -21,7 +21,7 @@ from app.commands.account.report_to_salesforce import report_registration
 from app.commands.execution.context import Context, Done
 from app.commands.identity.enrolment import invitations, new_accounts, sign_up_journal
 from app.commands.identity.enrolment.check_customer_number import account_of
-from app.commands.identity.enrolment.new_accounts import Ids, NewAccount
+from app.commands.identity.enrolment.new_accounts import Ids, NewAccount, NewAccountNotice
 from app.commands.identity.enrolment.sign_up import SignUpFacts
 from app.commands.identity.enrolment.sign_up_journal import Journal, StoredSignUp
 from app.commands.identity.users import User
@@ -30,6 +30,8 @@ from app.ingest.refetch import owners
 from app.integrations.salesforce import wire
 from app.integrations.whmcs.client import NewClient
 from app.integrations.whmcs.faults import EMAIL_TAKEN
+from app.words.languages import WHMCS_LANGUAGES
+from app.words.sentence import say
 
 log = structlog.get_logger()
 
@@ -44,13 +46,11 @@ async def register_customer(ctx: Context, facts: SignUpFacts) -> Done:
     """
     account = await account_of(ctx, facts.customer_number, fresh=True)
     if account is None:
-        raise RuleViolated(
-            "We do not know this customer number any more. Please contact support.", code="customer_number_unknown"
-        )
+        raise RuleViolated(say("identity.number_gone"), code="customer_number_unknown")
     async with ctx.locks.exclusively("sign_up", account["Id"]) as mine:
         if not mine:
             raise Conflict(
-                "This customer number is being signed up. Please wait a moment.",
+                say("identity.sign_up_in_progress"),
                 code="signup_in_progress",
                 retry_after_seconds=5,
             )
@@ -82,11 +82,11 @@ async def _refuse_duplicate(ctx: Context, facts: SignUpFacts, known: StoredSignU
         same = (known.user.email, known.password_hash) == (facts.email, facts.password_hash)
         if not (same and await sign_up_journal.is_open(ctx.pool, facts.customer_number)):
             raise Conflict(
-                "There is already an account for this customer number. Please log in, or reset your password.",
+                say("identity.number_taken"),
                 code="account_exists",
             )
     elif await ctx.pool.fetchval("SELECT 1 FROM portal.users WHERE lower(email) = $1", facts.email):
-        raise Conflict("There is already an account with this e-mail address. Please log in.", code="account_exists")
+        raise Conflict(say("identity.email_taken"), code="account_exists")
 
 
 async def _whmcs_client(ctx: Context, journal: Journal, facts: SignUpFacts) -> str:
@@ -109,7 +109,12 @@ async def _whmcs_client(ctx: Context, journal: Journal, facts: SignUpFacts) -> s
 
 async def _added(ctx: Context, facts: SignUpFacts) -> str:
     """Add the client with a random password: portal passwords stay in the portal."""
-    new = NewClient(**_details(facts), password=secrets.token_urlsafe(24), customer_number=facts.customer_number)
+    new = NewClient(
+        **_details(facts),
+        password=secrets.token_urlsafe(24),
+        customer_number=facts.customer_number,
+        language=WHMCS_LANGUAGES[facts.language] if facts.language else "",
+    )
     try:
         return await ctx.whmcs.add_client(new)
     except UpstreamRejected as error:
@@ -119,7 +124,7 @@ async def _added(ctx: Context, facts: SignUpFacts) -> str:
         if error.vendor_code == EMAIL_TAKEN:
             raise _must_link() from error
         raise RuleViolated(
-            "The billing system refused these details. Please check name, address and phone number.",
+            say("identity.sign_up_refused"),
             code="details_refused",
         ) from error
 
@@ -142,7 +147,7 @@ def _details(facts: SignUpFacts) -> dict[str, str]:
 
 def _must_link() -> Conflict:
     return Conflict(
-        "You already have a billing account with us. Please link it instead of signing up.",
+        say("identity.billing_account_exists"),
         code="whmcs_client_exists",
     )
 
@@ -161,8 +166,9 @@ async def _store(
             user,
             facts.password_hash,
             ids,
-            notice="account_signed_up",
-            mailboxes=(*facts.proof.on_file, facts.email),
+            NewAccountNotice(
+                kind="account_signed_up", mailboxes=(*facts.proof.on_file, facts.email), language=facts.language
+            ),
         )
         await invitations.use_all(connection, number)
         await sign_up_journal.reach(connection, number, "stored", email=user.email, whmcs_client_id=whmcs_client_id)

@@ -23,6 +23,7 @@ from app.inputs.numbers import Country, CustomerNumber, Phone, Postcode
 from app.inputs.text import Line, LineOrNothing
 from app.integrations.salesforce import wire
 from app.postal import Address
+from app.words.languages import Language
 
 MOST_WRONG = 10
 """After so many wrong facts about one number in a day, only a mailbox on file or a letter proves it, and no fact
@@ -68,7 +69,8 @@ class SignUpBegun(Struct, frozen=True):
 
 
 class SignUpFacts(Struct, frozen=True, kw_only=True):
-    """The facts of a sign-up that awaits its code. `letter` is the hash of the printed code that proved it."""
+    """The facts of a sign-up that awaits its code. `letter` is the hash of the printed code that proved it,
+    `language` that of the request."""
 
     email: str
     password_hash: str
@@ -79,6 +81,7 @@ class SignUpFacts(Struct, frozen=True, kw_only=True):
     address: SignUpAddress
     proof: Proof
     letter: str = ""
+    language: Language | None = None
 
 
 async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
@@ -110,6 +113,7 @@ async def sign_up(ctx: Context, actor: Actor, request: SignUp) -> Done:
         customer_number=number,
         address=address,
         proof=await proof_of(ctx, account, email, request.last_name, address.postcode),
+        language=actor.language,
     )
     return Done(await _begun(ctx, facts), target=subject_of(number))
 
@@ -121,7 +125,7 @@ async def _begun(ctx: Context, facts: SignUpFacts) -> SignUpBegun:
     offered = await enrolments.begin(ctx.pool, ctx.settings, "sign_up", subject, facts, provable=provable)
     wrong = await ctx.pool.fetchval(_WRONG, subject, WRONG_WITHIN_SECONDS)
     mailbox = proof.mailbox if proof.on_file or wrong <= MOST_WRONG else ""
-    await mailed_codes.enqueue(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at)
+    await mailed_codes.enqueue(ctx.pool, "sign_up_code", mailbox, offered.id, offered.created_at, facts.language)
     return SignUpBegun(offered.token)
 
 

@@ -11,6 +11,7 @@ from app.commands.execution import queue_control
 from app.commands.execution.context import StaffCommand
 from app.commands.identity.sessions import session_store
 from app.errors import NotFound
+from app.words.sentence import say
 
 
 async def end_sessions_of(pool: asyncpg.Pool, operator: Operator, email: str) -> int:
@@ -24,7 +25,7 @@ async def end_sessions_of(pool: asyncpg.Pool, operator: Operator, email: str) ->
             "SELECT id FROM portal.users WHERE lower(email) = $1", email.strip().lower()
         )
         if user_id is None:
-            raise NotFound("There is no user with this e-mail address.")
+            raise NotFound(say("identity.user_not_found"))
         await session_store.hold(connection, user_id)
         ended = await session_store.revoke_all(connection, user_id)
         await audit(connection, operator, "sessions.end", [str(user_id)], ended=str(ended))

@@ -10,6 +10,7 @@ from app.commands.execution import queue_control
 from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.identity.sessions import session_store
 from app.errors import NotFound
+from app.words.sentence import say
 
 
 async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
@@ -19,7 +20,7 @@ async def revoke_session(ctx: Context, actor: Actor, request: UUID) -> Done:
         NotFound: absent, another user's, or already ended.
     """
     if not await session_store.revoke(ctx.pool, request, user_id=actor.user_id):
-        raise NotFound("There is no such session.")
+        raise NotFound(say("identity.session_not_found"))
     await queue_control.revoke_session(ctx.pool, request)
     await heard_everywhere()
     return Done(None, target=str(request))

@@ -20,13 +20,15 @@ from app.commands.identity.sessions.session_use import SessionUse
 from app.db import Db, row, rows
 from app.errors import NotAuthenticated
 from app.settings import Settings
+from app.words.languages import known
 
 _FIND = """
-SELECT s.id, s.user_id, s.mfa, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id,
+SELECT s.id, s.user_id, s.mfa, u.role, m.account_id, m.whmcs_client_id, m.salesforce_account_id, p.language,
        s.last_seen_at < now() - $3 * interval '1 second' AS unseen
 FROM portal.sessions s
 JOIN portal.users u ON u.id = s.user_id
 LEFT JOIN portal.id_mappings m ON m.user_id = s.user_id
+LEFT JOIN read_model.profiles p ON p.account_id = m.account_id
 WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()
   AND s.last_seen_at > now() - $2 * interval '1 second'
 """
@@ -114,6 +116,7 @@ async def find(
         salesforce_account_id=row["salesforce_account_id"] or "",
         request_id=request_id,
         address=address,
+        language=row["language"] and known(row["language"]),
     )
 
 

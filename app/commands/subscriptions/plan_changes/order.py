@@ -24,8 +24,10 @@ from app.integrations.whmcs import upgrades
 from app.integrations.whmcs.faults import UPGRADE_UNPAID
 from app.money import Money, money
 from app.readmodels.plans import Direction, Plan
+from app.words.sentence import Sentence, say
 
 LOOK_AGAIN_SECONDS = (0.2, 1.0)
+ANOTHER_PLAN = say("subscriptions.another_plan_ordered")
 
 
 class PeriodPrice(Struct, frozen=True):
@@ -77,11 +79,15 @@ async def acceptable(ctx: Context, service: Service, terms: AgreedTerms) -> tupl
     refuse_unless(service, "active")
     plan, direction = await target(ctx, service, terms.sku)
     if direction != terms.direction:
-        sentence = f"{plan.name} is {'more' if direction == 'upgrade' else 'less'} than the present plan: {direction}."
+        sentence = (
+            say("subscriptions.upgrade_is_upgrade", plan=plan.name, direction=direction)
+            if direction == "upgrade"
+            else say("subscriptions.downgrade_is_downgrade", plan=plan.name, direction=direction)
+        )
         raise RuleViolated(sentence, code="wrong_direction", errors=[Violation("sku", "wrong_direction", sentence)])
     quote = await fetch_quote(ctx, service, plan)
     if quote.in_progress:
-        raise in_progress("Another plan")
+        raise in_progress()
     return plan, quote.due_now
 
 
@@ -115,7 +121,7 @@ async def _send(ctx: Context, service: Service, plan: Plan, command_key: str, wr
         await journal.move(ctx.pool, change, "withdrawn")
         if not isinstance(error, UpstreamRejected):
             raise
-        raise (in_progress("Another plan") if error.vendor_code == UPGRADE_UNPAID else not_available()) from error
+        raise (in_progress() if error.vendor_code == UPGRADE_UNPAID else not_available()) from error
     except OutcomeUnknown:
         for pause_seconds in LOOK_AGAIN_SECONDS:
             await asyncio.sleep(pause_seconds)
@@ -138,7 +144,7 @@ def refuse_other_price(terms: AgreedTerms, plan: Plan) -> None:
     """
     price = money(plan.price, plan.currency)
     if _normalised(terms.price) not in (None, price) or (terms.highest and _dearer(plan, terms.highest)):
-        raise _price_changed(f"{price.amount} {price.currency} per billing period")
+        raise _price_changed(say("subscriptions.price_changed_per_period", price=price))
 
 
 def _refuse_other_amount_due(service: Service, terms: AgreedTerms, quoted_now: Decimal) -> None:
@@ -146,11 +152,15 @@ def _refuse_other_amount_due(service: Service, terms: AgreedTerms, quoted_now: D
     if _normalised(terms.due_now) in (None, due_now) and _normalised(terms.credit) in (None, credit):
         return
     is_due = Decimal(due_now.amount)
-    raise _price_changed(f"{due_now.amount} {due_now.currency}" if is_due else f"a credit of {credit.amount}")
+    raise _price_changed(
+        say("subscriptions.price_changed_due", due=due_now)
+        if is_due
+        else say("subscriptions.price_changed_credit", credit=credit)
+    )
 
 
-def _price_changed(price: str) -> Conflict:
-    return Conflict(f"The price has changed: {price}. Please review it and decide again.", code="price_changed")
+def _price_changed(sentence: Sentence) -> Conflict:
+    return Conflict(sentence, code="price_changed")
 
 
 def _dearer(plan: Plan, highest: PeriodPrice) -> bool:
@@ -165,9 +175,7 @@ def _normalised(agreed: Money | None) -> Money | None:
     return money(agreed.amount, agreed.currency) if agreed else None
 
 
-def in_progress(name: str) -> Conflict:
-    """Return the refusal because another change of the service is in progress."""
-    return Conflict(
-        f"{name} has already been ordered for this service. Please pay its invoice first, or wait until it is set up.",
-        code="change_in_progress",
-    )
+def in_progress(name: str | None = None) -> Conflict:
+    """Return the refusal because another change of the service is in progress, to the plan `name` if it is known."""
+    sentence = say("subscriptions.plan_ordered_already", plan=name) if name else ANOTHER_PLAN
+    return Conflict(sentence, code="change_in_progress")

@@ -11,7 +11,6 @@ upgrade order. Writes: ingest.inbox, portal.mails.
 
 import asyncio
 import random
-from collections.abc import Mapping
 
 import structlog
 
@@ -27,6 +26,7 @@ from app.commands.subscriptions.service import find_own
 from app.commands.subscriptions.service_lock import lock_service
 from app.db import is_outage
 from app.errors import Conflict, NotFound, Overloaded, PortalError, RuleViolated, UpstreamRejected
+from app.readmodels.plan_change_refusals import REASONS, REFUSED, UNREACHABLE
 from app.schedule import money_stop
 
 CONCURRENCY = 8
@@ -41,17 +41,6 @@ LONGEST_WAIT_SECONDS = 3_600.0
 BUSY_SECONDS = 5.0
 
 FINAL = (Conflict, NotFound, RuleViolated, UpstreamRejected)
-UNREACHABLE = "The billing system could not be reached for three days."
-REASONS: Mapping[str, str] = {
-    "change_in_progress": "Another plan was ordered for the service, and its invoice is not paid.",
-    "plan_not_available": "The plan is no longer offered for this service.",
-    "price_changed": "The price of the plan has risen since you chose it.",
-    "subscription_not_active": "The service was not active on that day.",
-    "subscription_not_found": "The service no longer exists.",
-    "wrong_direction": "The service's plan has changed since you chose this one.",
-}
-REFUSED = "The billing system did not accept it. Please contact support."
-
 log = structlog.get_logger()
 
 

@@ -15,6 +15,7 @@ from app.commands.subscriptions.plan_changes.scheduled import ScheduledPlanChang
 from app.commands.subscriptions.service import Service
 from app.errors import Conflict, InvalidRequest, RuleViolated, Violation
 from app.ingest.inbox.pending import Pending
+from app.words.sentence import say
 
 MOST_DAYS = 366
 """The plans offered after that are unknown today."""
@@ -35,9 +36,9 @@ async def start_of_day(ctx: Context, service: Service, day: date) -> datetime | 
     present = today(country, ctx.settings.whmcs_time_zone)
     last = present + timedelta(days=MOST_DAYS)
     if day < present:
-        raise _not_on(f"That day is in the past; today is {present.isoformat()}.", "date_past")
+        raise _not_on(say("subscriptions.day_past", today=present.isoformat()), "date_past")
     if day > last:
-        raise _not_on(f"That is too far ahead. The last day possible is {last.isoformat()}.", "date_too_far")
+        raise _not_on(say("subscriptions.day_too_far", last=last.isoformat()), "date_too_far")
     return datetime.combine(day, time(), zone_of(country, ctx.settings.whmcs_time_zone)) if day > present else None
 
 
@@ -62,7 +63,7 @@ async def schedule(
     """
     _refuse_amounts_due(terms)
     if await ctx.pool.fetchval(_IS_CANCELLED, service.account_id, service.subscription_id):
-        raise Conflict("You asked to cancel this service, so its plan cannot be changed.", code="cancellation_exists")
+        raise Conflict(say("subscriptions.cancelled_no_change"), code="cancellation_exists")
     plan, _ = await acceptable(ctx, service, terms)
     refuse_other_price(terms, plan)
     current = await scheduled.waiting_of(ctx.pool, service.subscription_id)
@@ -73,7 +74,7 @@ async def schedule(
 
 def _refuse_amounts_due(terms: AgreedTerms) -> None:
     """Refuse agreed amounts due at once, which are unknown for a future date."""
-    sentence = "What is due on a future date is calculated on that day. Please omit it."
+    sentence = say("subscriptions.calculated_later")
     problems = [
         Violation(name, "invalid_value", sentence) for name in ("due_now", "credit") if getattr(terms, name) is not None
     ]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from app.words.sentence import Sentence, say
+
 
 class FieldLimit(Struct, frozen=True):
     """The maximum length of a field."""
@@ -21,11 +23,11 @@ class FieldLimit(Struct, frozen=True):
         return size <= self.most
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Sentence:
         """The sentence for a customer whose text is too long."""
         if self.in_bytes:
-            return f"This is too long: {self.most:,} bytes at most, which is {self.most // 3:,} Japanese characters."
-        return f"This is too long: {self.most:,} characters at most."
+            return say("fields.too_long_in_bytes", most=self.most, japanese=self.most // 3)
+        return say("fields.too_long", most=self.most)
 
 
 STREET, CITY, STATE, POSTCODE, COUNTRY = FieldLimit(255), FieldLimit(40), FieldLimit(80), FieldLimit(20), FieldLimit(80)
