@@ -235,9 +235,11 @@ async def forget(pool: asyncpg.Pool, running: Running) -> None:
 
 
 async def forget_old(pool: asyncpg.Pool) -> None:
-    """Delete answers that are older than they are promised to be kept."""
+    """Delete answers that are older than they are promised to be kept. A command that was queued may end long after it
+    began; its end is kept as long."""
     await pool.execute(
-        "DELETE FROM portal.commands WHERE greatest(created_at, finished_at) < now() - $1 * interval '1 hour' "
-        "AND state <> 'queued' AND locked_until < now()",
+        "DELETE FROM portal.commands WHERE "
+        "CASE response_status WHEN 202 THEN greatest(created_at, finished_at) ELSE created_at END "
+        "< now() - $1 * interval '1 hour' AND state <> 'queued' AND locked_until < now()",
         KEPT_HOURS,
     )
