@@ -203,14 +203,14 @@ class TooManyQueued(RateLimited):
     """The account has as many commands waiting for an upstream as it may."""
 
     code = "too_many_queued"
-    detail = "Several of your changes are waiting for a system that is away. Please try again once they are done."
+    detail = say("problems.too_many_queued")
 
 
 class QueueFull(Overloaded):
     """All accounts together have as many commands waiting for upstreams as there may be."""
 
     code = "queue_full"
-    detail = "A system that we depend on is away, and we cannot keep more changes until it is back. Try again later."
+    detail = say("problems.queue_full")
 
 
 class ScannerUnavailable(PortalError):

@@ -209,12 +209,12 @@ async def _invitation(connection: Db, settings: Settings, to: Addressee, about: 
 
 
 async def _service_active(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
-    return mail(to, say("mails.service_active_subject"), say("mails.service_active"), settings.public_url)
+    return mail(to, say("mails.service_active_subject"), say("mails.service_active"), settings.mailed_url)
 
 
 async def _welcome(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
     passwords = say("mails.welcome_passwords")
-    return mail(to, say("mails.welcome_subject"), say("mails.welcome"), settings.public_url, passwords)
+    return mail(to, say("mails.welcome_subject"), say("mails.welcome"), settings.mailed_url, passwords)
 
 
 async def _scheduled_change(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
@@ -229,12 +229,12 @@ async def _scheduled_change(connection: Db, settings: Settings, to: Addressee, a
         outcome = together(say("mails.change_refused"), reason, say("mails.change_choose_again"))
     elif row["invoice_id"]:
         outcome = say("mails.change_awaits_payment", invoice=row["invoice_id"])
-    return mail(to, subject, together(planned, outcome), settings.public_url)
+    return mail(to, subject, together(planned, outcome), settings.mailed_url)
 
 
 async def _export_ready(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail:
     subject, text = say("mails.export_ready_subject"), say("mails.export_ready")
-    return mail(to, subject, text, settings.public_url, say("mails.export_ready_not_you"))
+    return mail(to, subject, text, settings.mailed_url, say("mails.export_ready_not_you"))
 
 
 def _notice(subject: Sentence, text: Sentence) -> "MailWriter":

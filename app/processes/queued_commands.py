@@ -27,13 +27,14 @@ from app.integrations.admission.call_log import UpstreamCall
 from app.integrations.admission.priority import background
 from app.ordering.availability import CLOSED_CLIENTS
 from app.tasks import end
+from app.words.sentence import say
 
 AT_ONCE = 4
 MOST_ACCOUNTS = 200
 LONGEST_PAUSE_SECONDS = 300.0
-EXPIRED = "The system that takes this change was away for too long, so it was not made. Please send it again."
-REVOKED = "You were logged out for the safety of your account, so this was not carried out. Please send it again."
-CLOSED = "Your billing account is closed, so this was not carried out. Please contact support."
+EXPIRED = say("problems.queue_expired")
+REVOKED = say("problems.queued_session_revoked")
+CLOSED = say("problems.queued_account_closed")
 
 log = structlog.get_logger()
 
@@ -74,7 +75,7 @@ async def run_account(ctx: Context, account_id: UUID) -> int:
 async def _attempt(ctx: Context, entry: QueueEntry) -> None:
     if entry.expired:
         expired = Conflict(EXPIRED, code="queue_expired")
-        await queue_entries.give_up(ctx.pool, entry, expired.code, expired.detail)
+        await queue_entries.give_up(ctx.pool, entry, expired.code, EXPIRED)
         return
     command = _commands()[entry.name]
     with call_log.logged() as steps:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
@@ -108,7 +108,7 @@ class OrderSummary(Worded, frozen=True, kw_only=True):
     placed_at: datetime | None
     total: Money | None
     item_count: int
-    item_names: list[str] = msgspec.field(default_factory=list)
+    item_names: list[str] = field(default_factory=list)
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
     status_text_phrases: tuple[Phrase, ...] = ()

@@ -36,11 +36,11 @@ async def write(connection: Db, settings: Settings, to: Addressee, about: UUID |
         text = say("mails.dunning_restored", number=number)
         if facts.status == "ended":
             text = say("mails.dunning_settled", number=number)
-        return mail(to, say("mails.dunning_restored_subject"), text, where, settings.public_url)
+        return mail(to, say("mails.dunning_restored_subject"), text, where, settings.mailed_url)
     subject = _subject(facts, number)
     if subject is None or not found["owed"]:
         return None
-    return mail(to, subject, dunning_sentences.of_invoice(facts, number), where, settings.public_url)
+    return mail(to, subject, dunning_sentences.of_invoice(facts, number), where, settings.mailed_url)
 
 
 def _subject(facts: DunningFacts, number: str) -> Sentence | None:

@@ -18,6 +18,7 @@ from app.commands.execution.context import Actor
 from app.db import is_outage, row
 from app.errors import NotFound
 from app.ingest.versions import account_versions, notices
+from app.words.sentence import say
 
 MOST_ATTEMPTS = 5
 TAKEN_SECONDS = 600
@@ -107,7 +108,7 @@ async def download(pool: asyncpg.Pool, actor: Actor, export_id: UUID) -> bytes:
     """
     archive: bytes | None = await pool.fetchval(_ARCHIVE, export_id, actor.account_id_or_refuse(), actor.user_id)
     if archive is None:
-        raise NotFound("There is no such copy any more, or not yet. It is kept for a day.", code="export_not_found")
+        raise NotFound(say("account.export_absent"), code="export_not_found")
     entry = AuditEntry(
         action="download_export",
         outcome="ok",

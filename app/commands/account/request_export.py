@@ -15,6 +15,7 @@ from app.commands.identity.change_password import Secret, require_password
 from app.commands.identity.change_second_factor import FactorCode
 from app.db import Db, row
 from app.errors import NotFound
+from app.words.sentence import say
 
 KEPT_HOURS = 24
 """How long an archive can be downloaded. Until then no other one is made for the account."""
@@ -78,7 +79,7 @@ async def state_of(connection: Db, account_id: UUID, user_id: UUID | None) -> Ex
     """
     found = await row(connection, Export, _STATE, account_id, user_id)
     if found is None:
-        raise NotFound("There is no copy of your data. Ask for one.", code="export_not_found")
+        raise NotFound(say("account.no_export"), code="export_not_found")
     return found
 
 

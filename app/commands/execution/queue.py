@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
 
 from app.commands.execution.context import Actor, Command, Context
 from app.commands.execution.ledger import Running
@@ -23,10 +22,12 @@ from app.ingest.inbox import pending
 from app.integrations.admission.call_log import UpstreamCall
 from app.lock_numbers import LockSpace
 from app.settings import Settings
+from app.words.sentence import Phrase, say
+from app.words.worded import Worded
 
 FIRST_RETRY_SECONDS = 2
 BREAKER_OPEN = "breaker_open"
-MESSAGE = "A system that we depend on is away. We have kept your request and will carry it out when it is back."
+MESSAGE = say("problems.queued")
 T = TypeVar("T")
 
 _BEHIND = """
@@ -48,7 +49,7 @@ WHERE id = $1 AND locked_until = $2 AND state = 'running' RETURNING true
 """
 
 
-class QueuedCommand(Struct, frozen=True, kw_only=True):
+class QueuedCommand(Worded, frozen=True, kw_only=True):
     """A command that was accepted and waits for a system that is away.
 
     Attributes:
@@ -65,6 +66,7 @@ class QueuedCommand(Struct, frozen=True, kw_only=True):
     next_try_at: datetime
     expires_at: datetime
     message: str = MESSAGE
+    message_phrases: tuple[Phrase, ...] = ()
 
 
 class MustWait(Exception):
@@ -129,7 +131,7 @@ async def accept(
         body = msgspec.json.encode(answer)
         kept = (HTTPStatus.ACCEPTED, body, msgspec.to_builtins(steps), row["next_attempt_at"])
         if not await connection.fetchval(_MARK, running.id, running.locked_until, *kept):
-            raise Conflict("The same request is being processed.", code="command_in_progress", retry_after_seconds=2)
+            raise Conflict(say("problems.request_in_progress"), code="command_in_progress", retry_after_seconds=2)
         await pending.queue(connection, write, row["queued_at"])
     return body
 

@@ -22,6 +22,7 @@ from app.db import row, rows
 from app.ingest.inbox import pending
 from app.ingest.inbox.pending import Pending
 from app.integrations.admission.call_log import UpstreamCall
+from app.words.sentence import Sentence, stored_phrases
 
 ATTEMPT_SECONDS = 60.0
 """An entry whose worker died is tried again after this time."""
@@ -65,7 +66,8 @@ WHERE command_id = $1 RETURNING next_attempt_at
 """
 _NOTE = "UPDATE portal.commands SET retry_at = $2, steps = steps || $3 WHERE id = $1 AND state = 'queued'"
 _FAIL = """
-UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3, retry_at = NULL
+UPDATE portal.commands SET state = 'failed', finished_at = now(), error_code = $2, error = $3, error_phrases = $4,
+    retry_at = NULL
 WHERE id = $1 AND state = 'queued' RETURNING account_id
 """
 _LEFT = """
@@ -177,10 +179,10 @@ async def postpone(
         await pending.queue(connection, write, entry.queued_at)
 
 
-async def give_up(pool: asyncpg.Pool, entry: QueueEntry, code: str, sentence: str) -> None:
+async def give_up(pool: asyncpg.Pool, entry: QueueEntry, code: str, sentence: Sentence) -> None:
     """End a command that waited for too long, visibly."""
     async with pool.acquire() as connection, connection.transaction():
-        if await connection.fetchval(_FAIL, entry.command_id, code, sentence):
+        if await connection.fetchval(_FAIL, entry.command_id, code, sentence, stored_phrases(sentence)):
             await pending.give_up_command(connection, entry.command_id, code, sentence)
         await remove(connection, entry.command_id)
 

@@ -51,7 +51,7 @@ class OperationRemoved(PortalError):
     """An operation whose announced end is past."""
 
     code = "operation_removed"
-    detail = "This operation has ended. The changelog of versions says what takes its place."
+    detail = say("problems.operation_removed")
 
 
 class TransferCodingUnknown(PortalError):

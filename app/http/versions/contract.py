@@ -10,6 +10,7 @@ from app.http.policies.ending import HeaderPairs, ending_headers
 from app.http.versions.adapter import Adapter, adapters
 from app.http.versions.registry import REMOVED, VERSIONS
 from app.http.versions.version import ContractVersion
+from app.words.sentence import say, together
 
 HEADER = "Portal-Version"
 LONGEST_SHOWN = 40
@@ -77,8 +78,8 @@ class Contract:
         name, names = header.decode("latin-1")[:LONGEST_SHOWN], self.names
         ended = name in self._removed or name in {each.name for each in self.versions}
         code = "version_removed" if ended else "version_unknown"
-        sentence = "This version of the API has ended." if ended else "There is no such version of the API."
-        sentence = f"{sentence} Send {HEADER} with one of {', '.join(names)}, or without it."
+        wrong = say("problems.version_removed") if ended else say("problems.version_unknown")
+        sentence = together(wrong, say("problems.version_choices", header=HEADER, choices=names))
         return InvalidRequest(sentence, code=code, errors=[Violation(HEADER, code, sentence, {"choices": names})])
 
     def overdue(self) -> list[str]:

@@ -58,7 +58,8 @@ UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp()
 WHERE submission = ANY($1::bigint[]) AND state = 'pending' RETURNING account_id, command_id
 """
 _GIVE_UP_COMMAND = """
-UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp(), reason_code = $2, reason = $3
+UPDATE read_model.pending SET state = 'given_up', ended_at = clock_timestamp(), reason_code = $2, reason = $3,
+    reason_phrases = $4
 WHERE command_id = $1 AND state IN ('queued', 'pending') RETURNING account_id, command_id
 """
 _REJECT = """
@@ -148,7 +149,7 @@ async def reject(connection: Db, command_id: UUID, code: str, reason: str) -> bo
 
 async def give_up_command(connection: Db, command_id: UUID, code: str | None = None, reason: str | None = None) -> None:
     """Mark the write of a command whose effect cannot be looked up, or that was never sent for the reason given."""
-    rows = await connection.fetch(_GIVE_UP_COMMAND, command_id, code, reason)
+    rows = await connection.fetch(_GIVE_UP_COMMAND, command_id, code, reason, stored_phrases(reason or ""))
     await _note(connection, {(row["account_id"], row["command_id"]): "given_up" for row in rows})
 
 

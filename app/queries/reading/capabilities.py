@@ -18,6 +18,7 @@ from app.ordering.standing import Standing
 from app.queries.reading.store import Answer, Store, etag_of
 from app.readmodels.ordering.account_standing import standing_of
 from app.readmodels.ordering.capabilities import AccountFacts, Capability, CommandNeeds, UpstreamOutage, capability
+from app.words.sentence import Sentence
 
 _FACTS = """
 SELECT EXISTS (SELECT FROM read_model.freshness WHERE account_id = $1 AND resource = 'client_invoices')
@@ -69,7 +70,7 @@ async def _facts(pool: asyncpg.Pool, account_id: UUID, most_queued: int) -> Acco
     )
 
 
-def _order_refusal(standing: Standing) -> tuple[str, str] | None:
+def _order_refusal(standing: Standing) -> tuple[str, Sentence] | None:
     refusal = account_refusal(standing)
     advice = refusal or next(iter(to_do_first(standing)), None)
-    return (advice.code, advice.message) if advice else None
+    return (advice.code, advice.sentence) if advice else None

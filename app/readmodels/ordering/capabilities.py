@@ -10,21 +10,23 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from app.clock.recovery import remaining_seconds
+from app.words.sentence import Phrase, Sentence, say, together
+from app.words.worded import Worded
 
 AWAY = {
-    "whmcs": ("billing_unavailable", "The billing system is unavailable."),
-    "salesforce": ("upstream_unavailable", "Our sales and support system is unavailable."),
-    "freebit": ("network_unavailable", "The mobile network's system is unavailable."),
-    "whm": ("hosting_unavailable", "The hosting server is unavailable."),
+    "whmcs": ("billing_unavailable", say("problems.billing_away")),
+    "salesforce": ("upstream_unavailable", say("problems.sales_away")),
+    "freebit": ("network_unavailable", say("problems.network_away")),
+    "whm": ("hosting_unavailable", say("problems.hosting_away")),
 }
 QUEUED = "queued_until_available"
-KEPT = "Your change is kept, and made when it is available again."
-TOO_MANY_QUEUED = ("too_many_queued", "Several of your changes are waiting for a system that is away.")
-NOT_KNOWN_YET = ("not_known_yet", "We are still looking this up. Please try again in a moment.")
+KEPT = say("problems.kept_until_back")
+TOO_MANY_QUEUED = ("too_many_queued", say("problems.several_queued"))
+NOT_KNOWN_YET = ("not_known_yet", say("problems.not_looked_up_yet"))
 MISSING = {
-    "invoice": ("no_open_invoice", "You have no open invoice."),
-    "service": ("subscription_not_active", "You have no active service."),
-    "payment_method": ("payment_method_missing", "There is no payment method on file."),
+    "invoice": ("no_open_invoice", say("billing.no_open_invoice")),
+    "service": ("subscription_not_active", say("subscriptions.none_active")),
+    "payment_method": ("payment_method_missing", say("billing.no_method_on_file")),
 }
 
 
@@ -65,11 +67,11 @@ class AccountFacts(Struct, frozen=True, kw_only=True):
     """
 
     has: Mapping[str, bool | None]
-    order_refusal: tuple[str, str] | None
+    order_refusal: tuple[str, Sentence] | None
     room: int
 
 
-class Capability(Struct, frozen=True, kw_only=True):
+class Capability(Worded, frozen=True, kw_only=True):
     """Whether a command can be sent now.
 
     Attributes:
@@ -88,6 +90,7 @@ class Capability(Struct, frozen=True, kw_only=True):
     code: str | None = None
     reason: str | None = None
     until: datetime | None = None
+    reason_phrases: tuple[Phrase, ...] = ()
 
 
 def capability(
@@ -107,11 +110,11 @@ def capability(
         code, sentence = TOO_MANY_QUEUED
         return Capability(command=of.name, available=False, code=code, reason=sentence, until=until)
     return Capability(
-        command=of.name, available=True, queued=True, code=QUEUED, reason=f"{sentence} {KEPT}", until=until
+        command=of.name, available=True, queued=True, code=QUEUED, reason=together(sentence, KEPT), until=until
     )
 
 
-def _refusal(of: CommandNeeds, account: AccountFacts) -> tuple[str, str] | None:
+def _refusal(of: CommandNeeds, account: AccountFacts) -> tuple[str, Sentence] | None:
     if of.needs == "nothing":
         return None
     if of.needs == "order":

@@ -36,7 +36,7 @@ def _code(kind: mailed_codes.CodeKind, subject: Sentence, text: Sentence) -> Enr
 
 def _notice(subject: Sentence, text: Sentence) -> EnrolmentMailWriter:
     async def write(connection: Db, settings: Settings, to: Addressee, about: UUID | None) -> Mail | None:
-        return mail(to, subject, text, settings.public_url, say("mails.not_you_support"))
+        return mail(to, subject, text, settings.mailed_url, say("mails.not_you_support"))
 
     return write
 
