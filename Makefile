@@ -58,8 +58,10 @@ fuzz: .venv/.fuzz ## call every route with generated input for 10 minutes; ARGS=
 mutants: .venv/.dev ## mutation-test the pure rules; ARGS="merge prices" selects some
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-openapi: .venv/.dev ## write docs/openapi.json
-	$(BIN)/python -m app.cli openapi > docs/openapi.json
+openapi: .venv/.dev ## write docs/openapi.json for customers' clients, and the documents of the other audiences
+	$(BIN)/python -m app.cli openapi --audience customer > docs/openapi.json
+	$(BIN)/python -m app.cli openapi --audience operator > docs/openapi-operator.json
+	$(BIN)/python -m app.cli openapi --audience inbound > docs/openapi-inbound.json
 
 guides: .venv/.dev ## write the tables of docs/guides that say what the code says: owners, freshness, states
 	$(BIN)/python -m tests.docs.guide_tables

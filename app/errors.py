@@ -44,10 +44,13 @@ class Violation(Struct, frozen=True, omit_defaults=True):
     """
 
     field: str
+    """The name of the field, as a dotted path."""
     code: str
     message: str
     params: dict[str, Any] = {}
+    """The numbers and words of the sentence, by name."""
     pointer: str = ""
+    """The field as a JSON pointer into the body; left out for anything outside the body."""
 
 
 class Advice(Struct, frozen=True):
@@ -61,9 +64,13 @@ class PasswordFeedback(Struct, frozen=True):
     """A password's strength, from 0 (guessed at once) to 4, and advice on how to improve it."""
 
     score: int
+    """The strength, from 0 to 4."""
     least_score: int
+    """The score that is needed."""
     warning: Advice | None
+    """Why it is easy to guess; null without a reason."""
     suggestions: list[Advice]
+    """How to choose a better one."""
 
 
 class PortalError(Exception):

@@ -54,6 +54,7 @@ class Address(Struct, frozen=True, kw_only=True):
     address2: str
     city: str
     state: str
+    """Prefecture, state or province."""
     postcode: str
     country: str
 

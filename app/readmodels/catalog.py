@@ -65,13 +65,21 @@ class Product(Struct, frozen=True, kw_only=True):
     tax: TaxWord = "excluded"
     tax_rate: str | None = None
     orderable: bool
+    """Whether it can be ordered at present."""
     is_default: bool
+    """Whether it is chosen where the customer does not choose."""
     family_only: bool
+    """Whether only further lines of a family may have it."""
     features: list[str] = []
+    """What it offers, to be shown."""
     added_automatically: bool = False
+    """Whether it is added to an order without being chosen."""
     instant: bool = False
+    """Whether it is provided at once."""
     requires: list[str] = []
+    """The SKUs of which one has to be ordered with it."""
     excludes: list[str] = []
+    """The SKUs that cannot be ordered with it."""
     facts: dict[str, Any]
 
 
@@ -82,10 +90,13 @@ class CategorySummary(Struct, frozen=True, kw_only=True):
     category: str
     name: str
     from_price: Money | None
+    """The cheapest plan's price per month; null without a plan."""
     from_price_with_tax: Money | None = None
+    """That price with consumption tax; null where the rate is unknown."""
     tax: TaxWord = "excluded"
     tax_rate: str | None = None
     plan_count: int
+    """The number of plans."""
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
@@ -97,6 +108,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """
 
     plan: str
+    """The SKU of the plan."""
     activation_fees: list[str]
     installations: list[str]
     add_ons: list[str]

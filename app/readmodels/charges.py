@@ -51,10 +51,12 @@ class Charge(Struct, frozen=True, kw_only=True):
     """
 
     charge_id: str
+    """The id of the charge."""
     name: str
     category: str
     item_class: ClassWord
     status: str
+    """The state of the charge; `unknown` where the billing system's word is none of these."""
     billing_cycle: CycleWord
     amount: Money | None
     registered_on: date | None

@@ -102,6 +102,7 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     description: str
     amount: Money | None
     taxed: bool
+    """Whether tax is added to the line."""
     kind: str
     subscription_id: str | None
     invoice_id: str | None
@@ -115,6 +116,7 @@ class TaxLine(Struct, frozen=True, kw_only=True):
     """One of the two taxes on an invoice."""
 
     rate_percent: str
+    """The rate in percent, as a decimal number."""
     amount: Money
 
 
@@ -125,17 +127,22 @@ class Payment(Struct, frozen=True, kw_only=True):
     paid_at: datetime | None
     gateway: str
     reference: str
+    """The gateway's reference; empty without one."""
     amount: Money
     refunded: Money
+    """The part of it that was refunded."""
 
 
 class Refund(Struct, frozen=True, kw_only=True):
     """Money refunded; `payment_id` is the refunded payment, if WHMCS names it."""
 
     refund_id: str
+    """The id of the refund."""
     refunded_at: datetime | None
+    """When it was refunded; null where the time cannot be read."""
     gateway: str
     reference: str
+    """The gateway's reference; empty without one."""
     amount: Money
     payment_id: str | None
 
@@ -149,7 +156,9 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
 
     invoice_id: str
     number: str
+    """The number that is printed on it."""
     status: str
+    """The state of the invoice; `unknown` where the billing system's word is none of these."""
     issued_on: date | None
     due_on: date | None
     total: Money | None
@@ -175,7 +184,9 @@ class Invoice(Struct, frozen=True, kw_only=True):
 
     invoice_id: str
     number: str
+    """The number that is printed on it."""
     status: str
+    """The state of the invoice; `unknown` where the billing system's word is none of these."""
     collective: bool
     issued_on: date | None
     due_on: date | None
@@ -183,16 +194,24 @@ class Invoice(Struct, frozen=True, kw_only=True):
     charge_attempted_at: datetime | None
     items: list[InvoiceItem]
     tax_lines: list[TaxLine]
+    """The taxes."""
     payments: list[Payment]
+    """The payments, the oldest first."""
     refunds: list[Refund]
+    """The refunds, the oldest first."""
     prices_include_tax: bool
     subtotal: Money | None
+    """The sum of the lines without tax; null where one cannot be read."""
     tax: Money | None
+    """The sum of the taxes; null where one cannot be read."""
     tax_rate_percent: str
+    """The rate of the first tax in percent, as a decimal number."""
     credit: Money | None
     total: Money | None
     paid: Money | None
+    """The sum of the payments; null where one cannot be read."""
     refunded: Money | None
+    """The sum of the refunds; null where one cannot be read."""
     balance: Money | None
     amount_due: Money | None = None
     dunning: Dunning | None = None

@@ -35,7 +35,9 @@ class Notification(Struct, frozen=True, kw_only=True):
     """
 
     notification_id: str
+    """The id of the notification."""
     read: bool
+    """Whether it was marked as read."""
     at: datetime
     area: Area
     kind: str

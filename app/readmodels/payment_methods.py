@@ -37,8 +37,11 @@ class PaymentMethod(Struct, frozen=True, kw_only=True):
 
     payment_method_id: str
     kind: str
+    """The kind of method; `other` where the billing system's word is none of these."""
     brand: str | None
+    """The card's brand; null for other kinds."""
     last_four: str | None
+    """The last four digits; null where they are not known."""
     expires: str | None
     description: str
     is_default: bool | None = None

@@ -44,6 +44,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     phone: str
     currency: str
     address: Address
+    """The billing address."""
 
 
 def profile_of(client: Mapping[str, Any]) -> Profile:

@@ -68,8 +68,10 @@ class Addon(Struct, frozen=True, kw_only=True):
     """An add-on of a service, billed with it."""
 
     addon_id: str
+    """The id of the add-on."""
     name: str
     status: str
+    """The state of the add-on; `unknown` where the billing system's word is none of these."""
     billing_cycle: CycleWord
     amount: Money | None
     next_due_on: date | None
@@ -79,8 +81,10 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancellation request that is not carried out yet. It ends on `ends_on`; without one, within a day."""
 
     when: When
+    """At once, or at the end of the billed period."""
     requested_on: date | None
     ends_on: date | None
+    """The day on which the service ends; null where it ends within a day."""
 
 
 class PendingChange(Struct, frozen=True, kw_only=True):
@@ -113,15 +117,21 @@ class Subscription(Struct, frozen=True, kw_only=True):
     category: str
     domain: str | None
     line: str | None
+    """The number of the line; null without one."""
     status: str
+    """The state of the service; `unknown` where the billing system's word is none of these."""
     status_text: str
     billing_cycle: CycleWord
     amount: Money | None
     registered_on: date | None
     next_due_on: date | None
     addons: list[Addon]
+    """The add-ons that are billed with it."""
     cancellation: Cancellation | None
+    """The cancellation that is requested; null without one."""
     pending_change: PendingChange | None
+    """The change of plan that waits for its payment; null without one."""
     scheduled_change: ScheduledChange | None = None
+    """The change of plan on a later day; null without one."""
     item_class: ClassWord = UNCLASSED
     dunning: Dunning | None = None

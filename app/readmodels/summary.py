@@ -18,7 +18,9 @@ class Owed(Struct, frozen=True, kw_only=True):
 
     count: int
     amounts: list[Money]
+    """One amount for each currency."""
     incomplete: bool
+    """Whether an amount cannot be read, so that more is owed."""
     items: list[InvoiceSummary]
 
 
@@ -42,7 +44,9 @@ class OnFile(Struct, frozen=True, kw_only=True):
     """The payment methods on file: whether there is one, and how many have not expired."""
 
     on_file: bool
+    """Whether there is a payment method."""
     usable: int
+    """How many of them have not expired."""
 
 
 class Task(Struct, frozen=True, kw_only=True):
@@ -72,11 +76,16 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     open: Owed
     overdue: Owed
+    """Unpaid invoices after their due date."""
     next_due: InvoiceSummary | None
     next_renewal: Renewal | None
+    """The service that is billed next; null without one."""
     services: dict[str, int]
     open_orders: OpenOrders
+    """Orders that are not finished."""
     payment_method: OnFile
+    """The payment methods on file."""
     unread_notifications: int
+    """How many notifications are unread."""
     tasks: list[Task]
     dunning: Dunning | None = None

@@ -66,6 +66,7 @@ class PaidInvoice(Struct, frozen=True, kw_only=True):
 
     invoice_id: str
     status: str
+    """`paid`, or `payment_pending` until the bank confirms it."""
     amount: Money
 
 

@@ -15,10 +15,12 @@ class User(Struct, frozen=True, kw_only=True):
     """A portal user."""
 
     user_id: UUID
+    """The id of the user."""
     email: str
     first_name: str
     last_name: str
     role: str
+    """The role of the user."""
 
 
 async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:

@@ -42,11 +42,16 @@ class PlanPreview(Struct, frozen=True, kw_only=True):
     price_with_tax: Money | None
     due_now: Money
     due_now_with_tax: Money | None
+    """That amount with consumption tax; null where the rate is unknown."""
     credit: Money
     days_left: int
+    """The days of it that are left."""
     days_in_period: int
+    """The days of the present billed period."""
     takes_effect: Literal["at_once", "when_paid"]
+    """When the new plan is provided."""
     in_progress: bool
+    """Whether another change of this service is under way."""
     tax: TaxWord
     tax_rate: str | None
 

@@ -174,15 +174,25 @@ class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
     failure of a command that `GET /api/commands/{command_id}` tells about."""
 
     type: str
+    """The path of the page that explains the code."""
     title: str
+    """The status in words."""
     status: int
+    """The HTTP status."""
     detail: str
+    """A sentence for the customer, with what to do next."""
     code: str
+    """The stable code of the error: a row of the page that `type` names. Take an unknown one by its status."""
     request_id: str
+    """The id of the request; quote it when you ask for help."""
     command_id: str | None = None
+    """The command that failed, for `GET /api/commands/{command_id}`."""
     errors: list[Violation] = []
+    """Everything that is wrong with the request, at once."""
     retry_after: int | None = None
+    """Seconds to wait before trying again."""
     password_feedback: PasswordFeedback | None = None
+    """Advice, with a password that is easy to guess."""
 
 
 def status_of(error: PortalError) -> int:

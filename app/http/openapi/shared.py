@@ -27,6 +27,9 @@ MEANINGS: Final = {
 }
 """What each status means, whichever operation answers it."""
 
+OF_COMMANDS: Final = frozenset({400, 401, 402, 403, 404, 409, 412, 422, 429, 500, 502, 503})
+"""Statuses with which a command that the ledger knows may fail."""
+
 _TEXT: Final[Part] = {"type": "string"}
 _COUNT: Final[Part] = {"type": "integer"}
 _FLAG: Final[Part] = {"type": "string", "const": "true"}
@@ -51,6 +54,8 @@ HEADERS: Final[dict[str, tuple[str, Part]]] = {
         "The version of the account that this answer shows. An event with a higher version is news to it.",
         _COUNT,
     ),
+    "Set-Cookie": ("The session, for browsers.", _TEXT),
+    "Clear-Site-Data": ("What a browser keeps of the session is to be forgotten.", _TEXT),
     "Content-Disposition": ("The name of the file.", _TEXT),
 }
 """Response headers by name: meaning and schema."""
@@ -84,6 +89,12 @@ PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
 """Request headers by the name of their component: header, meaning, whether required, schema."""
 
 
+_NOT_MODIFIED: Final = {
+    "NotModified": ("ETag", "Consistency", "Account-Version"),
+    "NotModifiedPublic": ("ETag",),
+}
+
+
 def components(statuses: Iterable[int], problem: Part) -> dict[str, Part]:
     """Render the shared headers, parameters and problem responses.
 
@@ -97,7 +108,10 @@ def components(statuses: Iterable[int], problem: Part) -> dict[str, Part]:
             key: {"name": name, "in": "header", "required": required, "description": says, "schema": kind}
             for key, (name, says, required, kind) in PARAMETERS.items()
         },
-        "responses": {f"Problem{status}": _problem(status, problem) for status in sorted(statuses)},
+        "responses": {
+            **{f"E{status}": _problem(status, problem) for status in sorted(statuses)},
+            **{name: _not_modified(*names) for name, names in _NOT_MODIFIED.items()},
+        },
     }
 
 
@@ -113,14 +127,23 @@ def headers(*names: str) -> dict[str, Part]:
 
 def problem_response(status: int) -> Part:
     """Refer to the shared response of a problem."""
-    return {"$ref": f"#/components/responses/Problem{status}"}
+    return {"$ref": f"#/components/responses/E{status}"}
+
+
+def not_modified(*, of_account: bool) -> Part:
+    """Refer to the shared response of an answer that the caller holds already."""
+    return {"$ref": f"#/components/responses/{'NotModified' if of_account else 'NotModifiedPublic'}"}
+
+
+def _not_modified(*names: str) -> Part:
+    says = "Not modified: `If-None-Match` names what you would be answered."
+    return {"description": says, "headers": headers(*names)}
 
 
 def _problem(status: int, problem: Part) -> Part:
-    names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
-    names += ["Retry-After"] if status in (429, 503) else []
+    names = ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
-    names += ["Command-Id"] if status in (409, 422, 502, 503) else []
+    names += ["Command-Id"] if status in OF_COMMANDS else []
     return {
         "description": MEANINGS[status],
         "headers": headers(*names),

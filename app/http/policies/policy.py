@@ -79,6 +79,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         command: the command that it runs, if any.
         takes_key: its command is kept under an `Idempotency-Key`.
         consistency_token: the answer carries a `Consistency-Token` for the command's effect.
+        session: whether its answer sets the session cookie, or removes it.
         problems: errors beyond those that follow from the other attributes and from the handler's signature.
         asks_upstream: it calls an upstream while the caller waits, so that few run at once for one account.
         conditional: a read that honours validators and, with a session, consistency headers.
@@ -93,6 +94,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     command: Command | None = None
     takes_key: bool = True
     consistency_token: bool = False
+    session: Literal["kept", "begins", "ends"] = "kept"
     problems: tuple[type[PortalError], ...] = ()
     asks_upstream: bool = False
     conditional: bool = True

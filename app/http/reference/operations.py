@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import resolved
+from app.http.openapi.parts import resolved
 from app.http.reference import errors, samples
 from app.http.reference.frame import NO, YES, prose, table
 from app.http.reference.schemas import properties_table, sample, type_of

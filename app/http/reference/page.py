@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import operations
+from app.http.openapi.parts import operations
 from app.http.reference.frame import framed, prose
 from app.http.reference.operations import rendered
 

@@ -4,7 +4,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import resolved
+from app.http.openapi.parts import resolved
 from app.http.reference.schemas import sample
 
 Part = Mapping[str, Any]

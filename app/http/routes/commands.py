@@ -25,6 +25,7 @@ class CommandStep(Struct, frozen=True, kw_only=True):
 
     upstream: str
     operation: str
+    """The name of the call."""
     attempt: int
     at: datetime
     error_code: str | None
@@ -47,6 +48,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     command_id: UUID
     name: str
     state: Literal["running", "done", "failed"]
+    """Whether it runs, is done, or has failed."""
     status: int | None
     started_at: datetime
     finished_at: datetime | None

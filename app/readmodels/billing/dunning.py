@@ -93,6 +93,7 @@ class LastDecline(Struct, frozen=True, kw_only=True):
     """Why the last charge failed: a code as in the table of errors, and a sentence."""
 
     code: str
+    """The code of the refusal, as in the table of errors."""
     text: str
 
 

@@ -57,12 +57,16 @@ class Internet(Struct, frozen=True):
     the check is about, in one line; null while nobody has recorded it, and then it is the billing address on file."""
 
     status: str
+    """The state of the check; `unknown` where staff's word is none of these."""
     text: str
     offering: str | None
+    """The line available at the address, e.g. `Home 1G`; null where none is, or it is not known."""
     address: str | None = None
+    """The address that the check is about, in one line; null where none is known."""
 
 
 class Eligibility(Struct, frozen=True):
     """Current state per category."""
 
     internet: Internet
+    """The state of internet at the address."""

@@ -27,6 +27,7 @@ class BillingAccount(Struct, frozen=True, kw_only=True):
     """A billing account that the login owns. `name` is the company's if there is one."""
 
     billing_account_id: str
+    """The id to choose it by."""
     name: str
     customer_number: str
 
@@ -37,7 +38,9 @@ class LinkOffered(Struct, frozen=True, kw_only=True):
 
     link_token: str
     next: NextStep
+    """What the next step asks for."""
     billing_accounts: list[BillingAccount]
+    """The accounts to choose from, if `next` is `choice`."""
     expires_in_seconds: int = enrolments.LIFE_SECONDS
 
 
@@ -53,6 +56,7 @@ class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
 
     link_token: LinkToken
     billing_account_id: Annotated[str, Meta(max_length=20)]
+    """The id of the chosen account."""
 
 
 async def prove_link(ctx: Context, actor: Actor, request: ProveLink) -> Done:

@@ -25,14 +25,17 @@ class Me(Struct, frozen=True, kw_only=True):
 
     user: User
     account_id: UUID | None
+    """The account; null for staff."""
     csrf_token: str
     second_factor_on: bool
+    """Whether the user has a second factor."""
     second_factor_proven: bool
+    """Whether this session has proven it."""
 
 
 @post(
     "/api/auth/login",
-    policy=Policy(roles=ANYBODY, limit="auth", problems=(NotAuthenticated,)),
+    policy=Policy(roles=ANYBODY, limit="auth", session="begins", problems=(NotAuthenticated,)),
     status_code=200,
     operation_id="logIn",
     summary="Log in",
@@ -53,7 +56,7 @@ async def login(request: AnyRequest, actor: Caller, context: AppContext, data: J
 
 @post(
     "/api/auth/logout",
-    policy=Policy(roles=SIGNED_IN, second_factor=False),
+    policy=Policy(roles=SIGNED_IN, second_factor=False, session="ends"),
     status_code=204,
     operation_id="logOut",
     summary="Log out",
