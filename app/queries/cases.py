@@ -16,7 +16,7 @@ from app.intake import parse, unreadable
 from app.intake.fields import Fields
 from app.queries.reading import page
 from app.queries.reading.store import Answer, etag_of, with_age
-from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
+from app.readmodels.cases import STATUS_TEXTS, PriorityWord, StatusWord, priority_of, status_of
 
 MOST_COMMENTS = 100
 LARGEST_BYTES = 10 * 1024 * 1024
@@ -58,10 +58,10 @@ class CaseSummary(Struct, frozen=True, kw_only=True):
     case_number: str
     """The number that support calls it by."""
     subject: str
-    status: str
+    status: StatusWord
     """The state of the case; any word of support's that is not known counts as `in_progress`."""
     status_text: str
-    priority: str
+    priority: PriorityWord
     opened_at: datetime
     """When it was opened."""
     changed_at: datetime

@@ -1,5 +1,9 @@
 """Support cases in the customer's words: a mapping from staff's statuses and priorities."""
 
+from typing import Annotated
+
+from app.intake.words import one_of
+
 PORTAL_ORIGIN = "Portal Website"
 """Salesforce's `Origin` of cases that the portal opened. Only those are visible to the customer."""
 
@@ -20,6 +24,8 @@ STATUS_TEXTS = {
     "waiting_for_you": "We need something from you. Please read our last comment and answer it.",
     "closed": "This request is closed.",
 }
+StatusWord = Annotated[str, one_of(STATUS_TEXTS)]
+PriorityWord = Annotated[str, one_of(["low", "medium", "high"])]
 PRIORITIES = {"Low": "low", "Medium": "medium", "High": "high", "Urgent": "high", "Critical": "high"}
 
 

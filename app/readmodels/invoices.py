@@ -12,11 +12,11 @@ would be too low.
 """
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Struct
 
-from app.intake.words import folded
+from app.intake.words import folded, one_of
 from app.money import Money
 from app.postal import Address
 from app.readmodels.billing.dunning import Dunning
@@ -40,6 +40,18 @@ STATUSES = {
 midnight."""
 _WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATUSES.items()}}
 UNKNOWN = "unknown"
+StatusWord = Annotated[str, one_of(get_args(InvoiceStatus))]
+"""A status in a document; `unknown` where WHMCS's word is none of its own."""
+LineKindWord = Annotated[
+    str,
+    one_of(
+        [
+            *("service", "charge", "setup", "addon", "domain", "upgrade", "discount", "late_fee", "funds", "invoice"),
+            *("item", "adjustment", "other"),
+        ]
+    ),
+]
+"""What a line is for; `other` where WHMCS's word is none of its own."""
 PAYABLE = frozenset({"unpaid", "overdue"})
 """The only statuses in which WHMCS takes a payment. An unknown status may not be one of them."""
 OPEN = frozenset({"unpaid", "overdue", "payment_pending", "collections"})
@@ -103,7 +115,7 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     amount: Money | None
     taxed: bool
     """Whether tax is added to the line."""
-    kind: str
+    kind: LineKindWord
     subscription_id: str | None
     invoice_id: str | None
     quantity: str | None = None
@@ -157,7 +169,7 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
     invoice_id: str
     number: str
     """The number that is printed on it."""
-    status: str
+    status: StatusWord
     """The state of the invoice; `unknown` where the billing system's word is none of these."""
     issued_on: date | None
     due_on: date | None
@@ -185,7 +197,7 @@ class Invoice(Struct, frozen=True, kw_only=True):
     invoice_id: str
     number: str
     """The number that is printed on it."""
-    status: str
+    status: StatusWord
     """The state of the invoice; `unknown` where the billing system's word is none of these."""
     collective: bool
     issued_on: date | None

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from app.readmodels.timeline import Area
+from app.readmodels.timeline import Area, EntryKind
 
 SHOWN = """
 t.notifies AND t.at <= now()
@@ -40,7 +40,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     """Whether it was marked as read."""
     at: datetime
     area: Area
-    kind: str
+    kind: EntryKind
     text: str
     reason: str | None
     order_id: str | None

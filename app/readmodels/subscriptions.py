@@ -1,13 +1,15 @@
 """Subscriptions: WHMCS services with their add-ons, cancellations and pending changes."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
+from app.intake.words import one_of
 from app.money import Money
 from app.readmodels.billing.dunning import Dunning
+from app.readmodels.catalog import CategoryWord
 from app.readmodels.plans import Direction
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
@@ -25,6 +27,8 @@ STATUS_TEXTS = {
     "fraud": "Closed. Please contact support.",
     "unknown": "Please contact support about this service.",
 }
+StatusWord = Annotated[str, one_of(STATUS_TEXTS)]
+"""A status in a document; `unknown` where WHMCS's word is none of its own."""
 OVERDUE_TEXT = (
     "Suspended because a payment is overdue. Pay the open invoice and it is switched on again. "
     "If no invoice is open any more, please contact support."
@@ -70,7 +74,7 @@ class Addon(Struct, frozen=True, kw_only=True):
     addon_id: str
     """The id of the add-on."""
     name: str
-    status: str
+    status: StatusWord
     """The state of the add-on; `unknown` where the billing system's word is none of these."""
     billing_cycle: CycleWord
     amount: Money | None
@@ -114,11 +118,11 @@ class Subscription(Struct, frozen=True, kw_only=True):
 
     subscription_id: str
     name: str
-    category: str
+    category: CategoryWord
     domain: str | None
     line: str | None
     """The number of the line; null without one."""
-    status: str
+    status: StatusWord
     """The state of the service; `unknown` where the billing system's word is none of these."""
     status_text: str
     billing_cycle: CycleWord

@@ -1,9 +1,11 @@
 """The first screen, combined from an account's read models: debts, services, open orders and tasks."""
 
 from datetime import date
+from typing import Annotated
 
 from msgspec import Struct
 
+from app.intake.words import one_of
 from app.money import Money
 from app.readmodels.billing.dunning import Dunning
 from app.readmodels.invoices import InvoiceSummary
@@ -49,6 +51,12 @@ class OnFile(Struct, frozen=True, kw_only=True):
     """How many of them have not expired."""
 
 
+TaskKind = Annotated[
+    str, one_of(["pay_overdue_invoices", "add_payment_method", "update_payment_method", "unblock_order"])
+]
+"""The kinds of tasks for a customer."""
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """A task for the customer.
 
@@ -56,7 +64,7 @@ class Task(Struct, frozen=True, kw_only=True):
         kind: pay_overdue_invoices, add_payment_method, update_payment_method, or unblock_order.
     """
 
-    kind: str
+    kind: TaskKind
     text: str
     order_id: str | None = None
     invoice_id: str | None = None

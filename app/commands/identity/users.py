@@ -3,12 +3,17 @@
 Reads: portal.users.
 """
 
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from app.db import rows
+from app.intake.words import one_of
+
+RoleWord = Annotated[str, one_of(["customer", "support", "operator", "analyst"])]
+"""The roles that the database allows."""
 
 
 class User(Struct, frozen=True, kw_only=True):
@@ -19,7 +24,7 @@ class User(Struct, frozen=True, kw_only=True):
     email: str
     first_name: str
     last_name: str
-    role: str
+    role: RoleWord
     """The role of the user."""
 
 

@@ -49,7 +49,7 @@ def for_audience(document: dict[str, Any], audience: Audience) -> dict[str, Any]
 def _prune(document: dict[str, Any]) -> None:
     """Remove components that nothing refers to."""
     components = document["components"]
-    waiting: list[Any] = [document["paths"], document.get("x-headers-of-every-answer", {})]
+    waiting: list[Any] = [document["paths"]]
     kept: set[tuple[str, str]] = set()
     while waiting:
         for kind, name in named(waiting.pop()) - kept:

@@ -47,9 +47,12 @@ def _as_base64(part: dict[str, Any]) -> None:
 
 
 def _one_type(part: dict[str, Any]) -> None:
-    """Write a simple type or null as one schema with two types."""
+    """Write a single alternative as itself, and a simple type or null as one schema with two types."""
     for key in ("oneOf", "anyOf"):
         options = part.get(key)
+        if isinstance(options, list) and len(options) == 1:
+            part.update(part.pop(key)[0])
+            continue
         if not isinstance(options, list) or {"type": "null"} not in options:
             continue
         real = [each for each in options if each != {"type": "null"}]

@@ -31,7 +31,7 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     share(whole["components"]["schemas"])
     routes = list(routes)
     whole["components"] |= shared.components({status for route in routes for status in route.statuses}, schemas[0])
-    whole["x-headers-of-every-answer"] = shared.headers(*ALWAYS)
+    whole["x-headers-of-every-answer"] = shared.written_out(*ALWAYS)
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
         _complete_operation(method, operation, declared[path, method])

@@ -125,6 +125,11 @@ def headers(*names: str) -> dict[str, Part]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+def written_out(*names: str) -> dict[str, Part]:
+    """Render headers where no reference may be."""
+    return {name: {"description": says, "schema": kind} for name in names for says, kind in [HEADERS[name]]}
+
+
 def problem_response(status: int) -> Part:
     """Refer to the shared response of a problem."""
     return {"$ref": f"#/components/responses/E{status}"}

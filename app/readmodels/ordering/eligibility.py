@@ -1,8 +1,10 @@
 """Eligibility of one address of an account for Internet service, as staff determined it with the carrier."""
 
+from typing import Annotated
+
 from msgspec import Struct
 
-from app.intake.words import folded
+from app.intake.words import folded, one_of
 from app.readmodels.table import Table
 
 DOCUMENT = "eligibility"
@@ -14,6 +16,8 @@ TEXTS = {
     "not_available": "Internet is not available at your address.",
 }
 
+StatusWord = Annotated[str, one_of(TEXTS)]
+"""The customer's status; a word of staff's that is not known counts as `checking`."""
 STATUSES = {
     "not requested": "not_requested",
     "pending": "checking",
@@ -56,8 +60,8 @@ class Internet(Struct, frozen=True):
     """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`. `address` is the one that
     the check is about, in one line; null while nobody has recorded it, and then it is the billing address on file."""
 
-    status: str
-    """The state of the check; `unknown` where staff's word is none of these."""
+    status: StatusWord
+    """The state of the check."""
     text: str
     offering: str | None
     """The line available at the address, e.g. `Home 1G`; null where none is, or it is not known."""
