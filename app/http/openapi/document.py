@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from app.http.answering.problems import Problem
-from app.http.openapi import shared, tags
+from app.http.openapi import error_codes, shared, tags
 from app.http.openapi.audiences import MARK, audience_of
 from app.http.openapi.compact import compact
 from app.http.openapi.descriptions import describe
@@ -29,6 +29,7 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     describe(whole["components"]["schemas"])
     compact(whole)
     share(whole["components"]["schemas"])
+    _name_the_codes(whole["components"]["schemas"])
     routes = list(routes)
     whole["components"] |= shared.components({status for route in routes for status in route.statuses}, schemas[0])
     whole["x-headers-of-every-answer"] = shared.written_out(*ALWAYS)
@@ -45,8 +46,22 @@ def _complete_operation(method: str, operation: dict[str, Any], route: DeclaredR
     _parameters(method, operation, route.policy)
     _body(operation)
     _responses(method, operation, route)
+    if codes := error_codes.of_operation(route):
+        operation["x-error-codes"] = codes
     if route.policy.is_open:
         operation["security"] = []
+
+
+def _name_the_codes(schemas: dict[str, Any]) -> None:
+    """Say once which codes there are; problems and violations refer to it."""
+    says = "The codes of errors. New ones are added without notice: take an unknown one by its status."
+    schemas["ErrorCode"] = {"type": "string", "description": says, "enum": sorted(error_codes.statuses())}
+    for name in ("Problem", "Violation"):
+        code = schemas[name]["properties"]["code"]
+        schemas[name]["properties"]["code"] = {
+            "$ref": "#/components/schemas/ErrorCode",
+            "description": code["description"],
+        }
 
 
 def _body(operation: dict[str, Any]) -> None:

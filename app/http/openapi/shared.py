@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from app.http.answering.problems import MEDIA_TYPE
+from app.http.openapi.error_codes import of_layers
 
 Part = dict[str, Any]
 
@@ -149,8 +150,9 @@ def _problem(status: int, problem: Part) -> Part:
     names = ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
     names += ["Command-Id"] if status in OF_COMMANDS else []
-    return {
-        "description": MEANINGS[status],
-        "headers": headers(*names),
-        "content": {MEDIA_TYPE: {"schema": problem}},
-    }
+    answer: Part = {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": problem}}}
+    if names:
+        answer["headers"] = headers(*names)
+    if codes := of_layers().get(str(status)):
+        answer["x-error-codes"] = codes
+    return answer

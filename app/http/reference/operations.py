@@ -72,8 +72,17 @@ def _answers(document: Part, operation: Part) -> list[str]:
 
 
 def _errors(operation: Part) -> str:
-    links = ", ".join(errors.link(status) for status in sorted(operation["responses"]) if status >= "400")
-    return _titled("Errors", f"<p>{links}</p>" if links else "")
+    own = operation.get("x-error-codes", {})
+    rows = [
+        f"<tr><td>{errors.link(status)}<td>{', '.join(map(_code, own.get(status, ())))}</tr>"
+        for status in sorted(operation["responses"])
+        if status >= "400"
+    ]
+    return _titled("Errors", table(("Status", "Codes of this operation"), rows, "Errors"))
+
+
+def _code(code: str) -> str:
+    return f"<a href='/docs/errors#{code}'><code>{code}</code></a>"
 
 
 def _titled(title: str, content: str) -> str:
