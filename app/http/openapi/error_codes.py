@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from app.errors import PortalError
+from app.http.openapi.documented_errors import documented
 from app.http.policies.table import DeclaredRoute
-from app.http.reference.errors import documented
 
 Codes = dict[str, list[str]]
 
