@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV ?= .venv-production
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
-.PHONY: help setup demo test check lint audit fix hooks docs bench soak fuzz mutants lock openapi guides production
+.PHONY: help setup demo test check lint audit fix hooks docs bench soak fuzz mutants lock openapi examples guides production
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,8 +58,13 @@ fuzz: .venv/.fuzz ## call every route with generated input for 10 minutes; ARGS=
 mutants: .venv/.dev ## mutation-test the pure rules; ARGS="merge prices" selects some
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-openapi: .venv/.dev ## write docs/openapi.json
-	$(BIN)/python -m app.cli openapi > docs/openapi.json
+openapi: .venv/.dev ## write docs/openapi.json for customers' clients, and the documents of the other audiences
+	$(BIN)/python -m app.cli openapi --audience customer > docs/openapi.json
+	$(BIN)/python -m app.cli openapi --audience operator > docs/openapi-operator.json
+	$(BIN)/python -m app.cli openapi --audience inbound > docs/openapi-inbound.json
+
+examples: .venv/.dev ## record docs/examples.json, the examples of every operation, from the demo
+	$(BIN)/python -m tests.docs.record_examples
 
 guides: .venv/.dev ## write the tables of docs/guides that say what the code says: owners, freshness, states
 	$(BIN)/python -m tests.docs.guide_tables

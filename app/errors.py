@@ -52,11 +52,15 @@ class Violation(Worded, frozen=True, omit_defaults=True):
     """
 
     field: str
+    """The name of the field, as a dotted path."""
     code: str
     message: str
     params: dict[str, Any] = msgspec.field(default_factory=dict)
+    """The numbers and words of the sentence, by name."""
     pointer: str = ""
+    """The field as a JSON pointer into the body; left out for anything outside the body."""
     rule: ShapeRule | None = None
+    """The rule of shape that the value breaks; left out where a well-formed value breaks a rule of business."""
     message_phrases: tuple[Phrase, ...] = ()
 
 
@@ -77,9 +81,13 @@ class PasswordFeedback(Struct, frozen=True):
     """A password's strength, from 0 (guessed at once) to 4, and advice on how to improve it."""
 
     score: int
+    """The strength, from 0 to 4."""
     least_score: int
+    """The score that is needed."""
     warning: Advice | None
+    """Why it is easy to guess; null without a reason."""
     suggestions: list[Advice]
+    """How to choose a better one."""
 
 
 class CaseDraft(Struct, frozen=True, kw_only=True):

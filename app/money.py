@@ -29,6 +29,7 @@ class Money(Struct, frozen=True):
     """An amount in a currency."""
 
     amount: str
+    """A decimal number as text, exact, in whole units of the smallest coin."""
     currency: str
 
 

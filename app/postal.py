@@ -55,6 +55,7 @@ class Address(Struct, frozen=True, kw_only=True):
     address2: str
     city: str
     state: str
+    """Prefecture, state or province."""
     postcode: str
     country: str
 

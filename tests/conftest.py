@@ -23,7 +23,7 @@ from app.cli.stack.processes import Spec, Supervisor
 from app.db import open_pool
 from app.resources import Resources, open_resources
 from app.settings import Settings, load
-from tests.fixtures import raised
+from tests.fixtures import conformity, raised
 
 SANDBOX_SECONDS = 120
 ANYWHERE = {"INTERNAL_NETWORKS": "0.0.0.0/0"}
@@ -32,6 +32,7 @@ UNPACED = {f"{upstream}_CALLS_PER_SECOND": "10000" for upstream in ("SALESFORCE"
 """The sandbox need not be spared."""
 
 raised.listen()
+conformity.listen()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,7 +45,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workeroutput"):
         raised.hand_over(config)
-    elif config.getoption("numprocesses", None) and raised.is_everything(config) and (lost := raised.missing()):
+        conformity.hand_over(config)
+        return
+    if found := conformity.summary():
+        sys.stderr.write(found)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if config.getoption("numprocesses", None) and raised.is_everything(config) and (lost := raised.missing()):
         sys.stderr.write(f"\nDocumented errors that no test raised: {', '.join(lost)}\n")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -53,6 +59,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: Any) -> None:
     """One of several processes is done."""
     raised.take_over(getattr(node, "workeroutput", {}))
+    conformity.take_over(getattr(node, "workeroutput", {}))
 
 
 @pytest.fixture(scope="session")

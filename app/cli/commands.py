@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -110,11 +111,14 @@ def sandbox(arguments: tuple[str, ...]) -> None:
 
 
 @main.command()
-def openapi() -> None:
-    """Print the OpenAPI document, as `/schema/openapi.json` serves it."""
+@click.option(
+    "--audience", type=click.Choice(["customer", "operator", "inbound"]), help="Of one audience; else of all."
+)
+def openapi(audience: Any) -> None:
+    """Print the OpenAPI document, as `/schema` serves it by audience."""
     from app.cli.document import openapi_document
 
-    click.echo(openapi_document())
+    click.echo(openapi_document(audience))
 
 
 @main.command()

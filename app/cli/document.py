@@ -4,6 +4,7 @@ import msgspec
 from litestar import Litestar
 
 from app.http.app import build
+from app.http.openapi.audiences import Audience, for_audience
 from app.http.openapi.document import complete
 from app.http.policies.table import routes_of
 from app.settings import Settings, load
@@ -15,10 +16,9 @@ def unconfigured() -> Litestar:
     return build(load(dict.fromkeys(required, "x" * 32)))
 
 
-def openapi_document() -> str:
-    """Return the document as indented JSON, identical on every machine."""
+def openapi_document(audience: Audience | None = None) -> str:
+    """Return the document of an audience, or of all, as indented JSON, identical on every machine."""
     application = unconfigured()
-    document = msgspec.json.encode(
-        complete(application.openapi_schema.to_schema(), routes_of(application)), order="sorted", enc_hook=str
-    )
-    return msgspec.json.format(document, indent=2).decode()
+    whole = complete(application.openapi_schema.to_schema(), routes_of(application))
+    shown = for_audience(whole, audience) if audience else whole
+    return msgspec.json.format(msgspec.json.encode(shown, order="sorted", enc_hook=str), indent=2).decode()

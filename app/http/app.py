@@ -37,7 +37,7 @@ from app.http.monitoring import metrics
 from app.http.monitoring.health_checks import HealthChecks
 from app.http.monitoring.process_metrics import ProcessMetrics
 from app.http.policies.table import require_policies, routes_of
-from app.http.reference.serving import BrowsablePage, JsonDocument, document_router
+from app.http.reference.serving import document_router, plugins
 from app.http.routes import (
     account,
     account_overview,
@@ -237,7 +237,7 @@ def _openapi(settings: Settings) -> OpenAPIConfig:
         description="Commands write to the systems of record. Queries answer from read models and tell their age.",
         openapi_router=document_router(),
         use_handler_docstrings=True,
-        render_plugins=[JsonDocument(path="/openapi.json"), BrowsablePage(path="/")],
+        render_plugins=plugins(),
         components=Components(security_schemes=schemes),
         security=[{"bearer": []}, {"cookie": []}],
     )

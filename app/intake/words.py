@@ -1,6 +1,17 @@
 """Comparison of text from outside by meaning, not by typing."""
 
 import unicodedata
+from collections.abc import Iterable
+
+from msgspec import Meta
+
+
+def one_of(words: Iterable[str]) -> Meta:
+    """Publish the words of a text, without checking them: documents of the release before may have others.
+
+    Every list of words that an upstream decides has one for whatever is none of the others.
+    """
+    return Meta(extra_json_schema={"extra": {"enum": list(words)}})
 
 
 def folded(value: object) -> str:

@@ -16,7 +16,7 @@ from app.intake import parse, unreadable
 from app.intake.fields import Fields
 from app.queries.reading import page
 from app.queries.reading.store import Answer, etag_of, with_age
-from app.readmodels.cases import STATUS_TEXTS, priority_of, status_of
+from app.readmodels.cases import STATUS_TEXTS, PriorityWord, StatusWord, priority_of, status_of
 from app.readmodels.documents import with_members
 from app.words.sentence import Phrase, say
 from app.words.worded import Worded
@@ -65,13 +65,18 @@ class CaseSummary(Worded, frozen=True, kw_only=True):
 
     case_id: str
     case_number: str
+    """The number that support calls it by."""
     subject: str
-    status: str
+    status: StatusWord
+    """The state of the case; any word of support's that is not known counts as `in_progress`."""
     status_text: str
-    priority: str
+    priority: PriorityWord
     opened_at: datetime
+    """When it was opened."""
     changed_at: datetime
+    """When it last changed."""
     closed_at: datetime | None
+    """When it was closed; null while it is open."""
     status_text_phrases: tuple[Phrase, ...] = ()
 
 
@@ -79,7 +84,9 @@ class CaseComment(Struct, frozen=True, kw_only=True):
     """A public comment on a case, visible to both sides."""
 
     comment_id: str
+    """The id of the comment."""
     author: Literal["you", "support"]
+    """Who wrote it."""
     body: str
     at: datetime
 
@@ -88,8 +95,10 @@ class Attachment(Struct, frozen=True, kw_only=True):
     """A file that the customer sent, or that staff share. Files larger than 10 MiB cannot be downloaded."""
 
     attachment_id: str
+    """The id of the attachment."""
     name: str
     size_bytes: int
+    """The size of the file."""
     at: datetime
 
 
@@ -108,8 +117,11 @@ class Case(CaseSummary, frozen=True, kw_only=True):
 
     description: str
     attachments: list[Attachment]
+    """Its attachments, the oldest first."""
     comments: list[CaseComment]
+    """Its public comments, the oldest first."""
     earlier_comments: bool
+    """Whether there are earlier comments than those shown."""
 
 
 async def list_cases(

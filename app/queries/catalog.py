@@ -31,8 +31,11 @@ class Availability(Worded, frozen=True):
     """Availability of a product to this account; `code` and `reason` say why it cannot be ordered."""
 
     available: bool
+    """Whether it can be ordered now."""
     code: str | None = None
+    """Why it cannot be ordered, for programs; null if it can."""
     reason: str | None = None
+    """Why it cannot be ordered, to be shown; null if it can."""
     reason_phrases: tuple[Phrase, ...] = ()
 
 
@@ -40,7 +43,9 @@ class AccountProduct(Struct, frozen=True, kw_only=True):
     """A product with its availability to this account."""
 
     product: Product
+    """The product."""
     availability: Availability
+    """Whether this account can order it now."""
 
 
 class AccountCategory(Struct, frozen=True, kw_only=True):
@@ -60,8 +65,11 @@ class AccountCategory(Struct, frozen=True, kw_only=True):
     regions: list[str]
     bundles: list[Bundle]
     address: Address | None
+    """The address that the answer is about; null where none is known."""
     to_do_first: list[Advice]
+    """What the customer has to do before anything can be ordered."""
     left_out: Advice | None = None
+    """Why products are missing from the answer; null if none is."""
 
 
 async def categories(store: Store) -> Answer:

@@ -65,12 +65,15 @@ class PaymentAttempt(Worded, frozen=True, kw_only=True):
     """
 
     attempted_at: datetime
+    """When the charge was sent."""
     by: Literal["you", "us"]
+    """Who asked for it."""
     amount: Money
     card_type: str | None
     card_last_four: str | None
     outcome: AttemptOutcome
     reason: str | None
+    """Why it was declined, for programs; null unless it was."""
     message: str
     message_phrases: tuple[Phrase, ...] = ()
 
@@ -89,24 +92,34 @@ class CaptureAttempt(Struct, frozen=True, kw_only=True):
     """
 
     attempt_id: int
+    """The id of the attempt."""
     invoice_id: str
     account_id: UUID
     initiator: Initiator
+    """Who asked for the charge."""
     amount: Decimal
     currency: str
     pay_method_id: str | None
+    """WHMCS's id of the charged payment method; null where it is not known."""
     card_type: str | None
     card_last_four: str | None
     sent_at: datetime
+    """When the charge was sent."""
     outcome: Literal["charged", "declined", "not_charged"] | None
     ended_at: datetime | None
     decline_kind: DeclineKind | None
+    """Whether another try may succeed; null unless it was declined."""
     decline_reason: DeclineReason | None
+    """Why it was declined; null unless it was."""
     decline_code: str | None
+    """The gateway's code of the refusal; null without one."""
     decline_text: str | None
+    """The gateway's words; null without any."""
     transaction_id: str | None
     looked_at: datetime | None
+    """When the billing system was last asked what came of it; null if it never was."""
     resolved_by: str | None
+    """Who stated the outcome; null unless staff did."""
     evidence: str | None
 
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from app.errors import NotFound
+from app.intake.billing_cycles import CycleWord
 from app.money import Money, money
 from app.queries.reading.detail import WHMCS_AWAY
 from app.queries.reading.own_price_age import own_price_sources
@@ -39,7 +40,7 @@ class OtherPlan(Struct, frozen=True, kw_only=True):
     sku: str
     name: str
     direction: Direction
-    billing_cycle: str
+    billing_cycle: CycleWord
     price: Money
     price_with_tax: Money | None
     tax: TaxWord

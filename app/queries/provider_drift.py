@@ -55,10 +55,14 @@ class ProviderDrift(Struct, frozen=True, kw_only=True):
     account_name: str
     kind: DriftKind
     meaning: str
+    """The difference in words."""
     status: str
+    """The status in billing."""
     desired: ProviderState | None
     suspended_by: str
+    """Who suspended it; empty if nobody did."""
     state: str
+    """The state of the service in the journal."""
     remove_at: datetime | None
     task_code: str | None
     case_id: str | None

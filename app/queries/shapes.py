@@ -123,6 +123,7 @@ class ListedInvoice(InvoiceSummary, kw_only=True, frozen=True):
     """An invoice in a list; `overdue` is true when it is unpaid after its due date."""
 
     overdue: bool
+    """Whether it is unpaid after its due date, in the customer's time zone."""
 
 
 class Invoices(Listed, kw_only=True, frozen=True):
@@ -167,6 +168,7 @@ class SubscriptionAnswer(Subscription, kw_only=True, frozen=True):
     stale_reason: StaleReason | None
     links: Links
     charges: list[Charge]
+    """Fees that were ordered with it."""
     pending_writes: list[PendingWrite]
 
 
@@ -195,6 +197,7 @@ class PaymentMethods(Listed, kw_only=True, frozen=True):
 
     items: list[PaymentMethod]
     hints: list[PaymentMethodHint]
+    """What the customer should do about them."""
     pending_writes: list[PendingWrite]
 
 

@@ -1,5 +1,8 @@
 """Support cases in the customer's words: a mapping from staff's statuses and priorities."""
 
+from typing import Annotated
+
+from app.intake.words import one_of
 from app.words.sentence import say
 
 PORTAL_ORIGIN = "Portal Website"
@@ -22,6 +25,8 @@ STATUS_TEXTS = {
     "waiting_for_you": say("support.waiting_for_you"),
     "closed": say("support.closed"),
 }
+StatusWord = Annotated[str, one_of(STATUS_TEXTS)]
+PriorityWord = Annotated[str, one_of(["low", "medium", "high"])]
 PRIORITIES = {"Low": "low", "Medium": "medium", "High": "high", "Urgent": "high", "Critical": "high"}
 
 

@@ -3,11 +3,12 @@
 Fields with a default came with version 2: while a new release rebuilds, it still reads documents of the version before.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
+from app.intake.words import one_of
 from app.money import Money
 from app.readmodels.pricing.tax import TaxWord
 from app.readmodels.services import ClassWord
@@ -17,6 +18,8 @@ CATEGORIES = {"internet": "Internet", "sim": "SIM", "vpn": "VPN", "hosting": "We
 """Category → its display name, in display order."""
 OTHER = "other"
 """The category of a product in none of them, or of unknown category. It neither blocks nor unlocks an order."""
+CategoryWord = Annotated[str, one_of([*CATEGORIES, OTHER])]
+"""A category in a document; `other` where Salesforce's word is none of them."""
 
 TABLE = Table(
     "catalog",
@@ -55,7 +58,7 @@ class Product(Struct, frozen=True, kw_only=True):
     sku: str
     name: str
     description: str
-    category: str
+    category: CategoryWord
     item_class: ClassWord
     billing_cycle: CycleWord
     price: Money
@@ -65,13 +68,21 @@ class Product(Struct, frozen=True, kw_only=True):
     tax: TaxWord = "excluded"
     tax_rate: str | None = None
     orderable: bool
+    """Whether it can be ordered at present."""
     is_default: bool
+    """Whether it is chosen where the customer does not choose."""
     family_only: bool
+    """Whether only further lines of a family may have it."""
     features: list[str] = []
+    """What it offers, to be shown."""
     added_automatically: bool = False
+    """Whether it is added to an order without being chosen."""
     instant: bool = False
+    """Whether it is provided at once."""
     requires: list[str] = []
+    """The SKUs of which one has to be ordered with it."""
     excludes: list[str] = []
+    """The SKUs that cannot be ordered with it."""
     facts: dict[str, Any]
 
 
@@ -79,13 +90,16 @@ class CategorySummary(Struct, frozen=True, kw_only=True):
     """A category on the storefront's first page; `from_price` is the cheapest plan's monthly price. Tax is as with a
     product."""
 
-    category: str
+    category: CategoryWord
     name: str
     from_price: Money | None
+    """The cheapest plan's price per month; null without a plan."""
     from_price_with_tax: Money | None = None
+    """That price with consumption tax; null where the rate is unknown."""
     tax: TaxWord = "excluded"
     tax_rate: str | None = None
     plan_count: int
+    """The number of plans."""
 
 
 class Bundle(Struct, frozen=True, kw_only=True):
@@ -97,6 +111,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """
 
     plan: str
+    """The SKU of the plan."""
     activation_fees: list[str]
     installations: list[str]
     add_ons: list[str]
@@ -111,7 +126,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
 class Category(Struct, frozen=True, kw_only=True):
     """Everything that a shop page of one category needs."""
 
-    category: str
+    category: CategoryWord
     name: str
     plans: list[Product]
     installations: list[Product]

@@ -6,7 +6,9 @@ from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
 from app.money import Money
+from app.readmodels.catalog import CategoryWord
 from app.readmodels.services import ADD_ON, ClassWord
+from app.readmodels.subscriptions import StatusWord
 from app.readmodels.table import Table
 
 TABLE = Table(
@@ -51,10 +53,12 @@ class Charge(Struct, frozen=True, kw_only=True):
     """
 
     charge_id: str
+    """The id of the charge."""
     name: str
-    category: str
+    category: CategoryWord
     item_class: ClassWord
-    status: str
+    status: StatusWord
+    """The state of the charge; `unknown` where the billing system's word is none of these."""
     billing_cycle: CycleWord
     amount: Money | None
     registered_on: date | None

@@ -12,11 +12,11 @@ would be too low.
 """
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Struct
 
-from app.intake.words import folded
+from app.intake.words import folded, one_of
 from app.money import Money
 from app.postal import Address
 from app.readmodels.billing.dunning import Dunning
@@ -40,6 +40,18 @@ STATUSES = {
 midnight."""
 _WORDS = {"overdue": "unpaid", **{folded(word): status for word, status in STATUSES.items()}}
 UNKNOWN = "unknown"
+StatusWord = Annotated[str, one_of(get_args(InvoiceStatus))]
+"""A status in a document; `unknown` where WHMCS's word is none of its own."""
+LineKindWord = Annotated[
+    str,
+    one_of(
+        [
+            *("service", "charge", "setup", "addon", "domain", "upgrade", "discount", "late_fee", "funds", "invoice"),
+            *("item", "adjustment", "other"),
+        ]
+    ),
+]
+"""What a line is for; `other` where WHMCS's word is none of its own."""
 PAYABLE = frozenset({"unpaid", "overdue"})
 """The only statuses in which WHMCS takes a payment. An unknown status may not be one of them."""
 OPEN = frozenset({"unpaid", "overdue", "payment_pending", "collections"})
@@ -103,7 +115,8 @@ class InvoiceItem(Struct, frozen=True, kw_only=True):
     description: str
     amount: Money | None
     taxed: bool
-    kind: str
+    """Whether tax is added to the line."""
+    kind: LineKindWord
     subscription_id: str | None
     invoice_id: str | None
     quantity: str | None = None
@@ -116,6 +129,7 @@ class TaxLine(Struct, frozen=True, kw_only=True):
     """One of the two taxes on an invoice."""
 
     rate_percent: str
+    """The rate in percent, as a decimal number."""
     amount: Money
 
 
@@ -126,17 +140,22 @@ class Payment(Struct, frozen=True, kw_only=True):
     paid_at: datetime | None
     gateway: str
     reference: str
+    """The gateway's reference; empty without one."""
     amount: Money
     refunded: Money
+    """The part of it that was refunded."""
 
 
 class Refund(Struct, frozen=True, kw_only=True):
     """Money refunded; `payment_id` is the refunded payment, if WHMCS names it."""
 
     refund_id: str
+    """The id of the refund."""
     refunded_at: datetime | None
+    """When it was refunded; null where the time cannot be read."""
     gateway: str
     reference: str
+    """The gateway's reference; empty without one."""
     amount: Money
     payment_id: str | None
 
@@ -150,7 +169,9 @@ class InvoiceSummary(Struct, frozen=True, kw_only=True):
 
     invoice_id: str
     number: str
-    status: str
+    """The number that is printed on it."""
+    status: StatusWord
+    """The state of the invoice; `unknown` where the billing system's word is none of these."""
     issued_on: date | None
     due_on: date | None
     total: Money | None
@@ -176,7 +197,9 @@ class Invoice(Struct, frozen=True, kw_only=True):
 
     invoice_id: str
     number: str
-    status: str
+    """The number that is printed on it."""
+    status: StatusWord
+    """The state of the invoice; `unknown` where the billing system's word is none of these."""
     collective: bool
     issued_on: date | None
     due_on: date | None
@@ -184,16 +207,24 @@ class Invoice(Struct, frozen=True, kw_only=True):
     charge_attempted_at: datetime | None
     items: list[InvoiceItem]
     tax_lines: list[TaxLine]
+    """The taxes."""
     payments: list[Payment]
+    """The payments, the oldest first."""
     refunds: list[Refund]
+    """The refunds, the oldest first."""
     prices_include_tax: bool
     subtotal: Money | None
+    """The sum of the lines without tax; null where one cannot be read."""
     tax: Money | None
+    """The sum of the taxes; null where one cannot be read."""
     tax_rate_percent: str
+    """The rate of the first tax in percent, as a decimal number."""
     credit: Money | None
     total: Money | None
     paid: Money | None
+    """The sum of the payments; null where one cannot be read."""
     refunded: Money | None
+    """The sum of the refunds; null where one cannot be read."""
     balance: Money | None
     amount_due: Money | None = None
     dunning: Dunning | None = None

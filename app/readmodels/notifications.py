@@ -6,7 +6,7 @@ notification, and a notification that was read stays read across a rebuild.
 
 from datetime import datetime
 
-from app.readmodels.timeline import Area
+from app.readmodels.timeline import Area, EntryKind
 from app.words.sentence import Phrase
 from app.words.worded import Worded
 
@@ -35,10 +35,12 @@ class Notification(Worded, frozen=True, kw_only=True):
     """
 
     notification_id: str
+    """The id of the notification."""
     read: bool
+    """Whether it was marked as read."""
     at: datetime
     area: Area
-    kind: str
+    kind: EntryKind
     text: str
     reason: str | None
     order_id: str | None

@@ -53,11 +53,13 @@ class OrderItem(Struct, frozen=True, kw_only=True):
     """
 
     order_item_id: str
+    """The id of the order line."""
     sku: str | None
     name: str
     billing_cycle: CycleWord
     quantity: int | float | None
     unit_price: Money | None
+    """The price of one; null where it cannot be read."""
     total: Money | None
     subscription_id: str | None
     item_class: ClassWord = UNCLASSED
@@ -88,6 +90,7 @@ class TimelineEntry(Worded, frozen=True):
     """A state that the order reached, and when; for a pause also the code of its reason."""
 
     state: OrderStatus
+    """The state that was reached."""
     text: str
     at: datetime
     reason: str | None = None
@@ -102,13 +105,17 @@ class OrderSummary(Worded, frozen=True, kw_only=True):
 
     order_id: str
     order_number: str | None
+    """The number that support calls it by; null where there is none yet."""
     status: OrderStatus
+    """The state of the order."""
     status_text: str
     next_step: NextStep = "wait"
     placed_at: datetime | None
     total: Money | None
     item_count: int
+    """The number of items."""
     item_names: list[str] = field(default_factory=list)
+    """The names of its first ten items, in their order."""
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
     status_text_phrases: tuple[Phrase, ...] = ()
@@ -129,21 +136,29 @@ class Order(Worded, frozen=True, kw_only=True):
 
     order_id: str
     order_number: str | None
+    """The number that support calls it by; null where there is none yet."""
     status: OrderStatus
+    """The state of the order."""
     status_text: str
     next_step: NextStep
     review_status: str
+    """The state of the review in Salesforce, in its own words."""
     activation_status: str | None
+    """The state of the activation in Salesforce; null before it begins."""
     reason: OrderReason | None
     placed_at: datetime | None
     effective_date: date | None
     total: Money | None
+    """The sum of the items; null where it cannot be read, see `total_unknown`."""
     tax: TaxWord = "excluded"
     items: list[OrderItem]
     address: dict[str, Any]
+    """The address to be served, by part."""
     address_changed: bool
+    """Whether it differs from the address on file."""
     promo_code: str | None = None
     timeline: list[TimelineEntry]
+    """The states that the order reached, the first one first."""
     billing_currency: str | None = None
     total_unknown: OrderReason | None = None
     status_text_phrases: tuple[Phrase, ...] = ()

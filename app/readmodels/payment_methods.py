@@ -1,9 +1,10 @@
 """Payment methods on file: type, brand, last four digits, expiry, default. Nothing else is ever stored."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from app.intake.words import one_of
 from app.readmodels.table import Table
 from app.words.sentence import Phrase
 from app.words.worded import Worded
@@ -28,6 +29,10 @@ TABLE = Table(
 )
 
 
+KindWord = Annotated[str, one_of(["card", "bank_account", "other"])]
+"""The kind of a method; `other` where WHMCS's word is none of its own."""
+
+
 class PaymentMethod(Struct, frozen=True, kw_only=True):
     """A stored payment method.
 
@@ -38,9 +43,12 @@ class PaymentMethod(Struct, frozen=True, kw_only=True):
     """
 
     payment_method_id: str
-    kind: str
+    kind: KindWord
+    """The kind of method; `other` where the billing system's word is none of these."""
     brand: str | None
+    """The card's brand; null for other kinds."""
     last_four: str | None
+    """The last four digits; null where they are not known."""
     expires: str | None
     description: str
     is_default: bool | None = None

@@ -50,7 +50,9 @@ class Profile(Struct, frozen=True, kw_only=True):
     phone: str
     currency: str
     address: Address
+    """The billing address."""
     language: Language | None = None
+    """The language in which the customer is written to; null where billing names none that we speak."""
 
 
 def profile_of(client: Mapping[str, Any]) -> Profile:

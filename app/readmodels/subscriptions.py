@@ -1,13 +1,15 @@
 """Subscriptions: WHMCS services with their add-ons, cancellations and pending changes."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from app.intake.billing_cycles import CycleWord
+from app.intake.words import one_of
 from app.money import Money
 from app.readmodels.billing.dunning import Dunning
+from app.readmodels.catalog import CategoryWord
 from app.readmodels.plans import Direction
 from app.readmodels.services import UNCLASSED, ClassWord
 from app.readmodels.table import Table
@@ -27,6 +29,8 @@ STATUS_TEXTS = {
     "fraud": say("subscriptions.fraud"),
     "unknown": say("subscriptions.unknown"),
 }
+StatusWord = Annotated[str, one_of(STATUS_TEXTS)]
+"""A status in a document; `unknown` where WHMCS's word is none of its own."""
 OVERDUE_TEXT = say("subscriptions.overdue")
 
 When = Literal["now", "end_of_period"]
@@ -70,8 +74,10 @@ class Addon(Struct, frozen=True, kw_only=True):
     """An add-on of a service, billed with it."""
 
     addon_id: str
+    """The id of the add-on."""
     name: str
-    status: str
+    status: StatusWord
+    """The state of the add-on; `unknown` where the billing system's word is none of these."""
     billing_cycle: CycleWord
     amount: Money | None
     next_due_on: date | None
@@ -81,8 +87,10 @@ class Cancellation(Struct, frozen=True, kw_only=True):
     """A cancellation request that is not carried out yet. It ends on `ends_on`; without one, within a day."""
 
     when: When
+    """At once, or at the end of the billed period."""
     requested_on: date | None
     ends_on: date | None
+    """The day on which the service ends; null where it ends within a day."""
 
 
 class PendingChange(Struct, frozen=True, kw_only=True):
@@ -113,19 +121,25 @@ class Subscription(Worded, frozen=True, kw_only=True):
 
     subscription_id: str
     name: str
-    category: str
+    category: CategoryWord
     domain: str | None
     line: str | None
-    status: str
+    """The number of the line; null without one."""
+    status: StatusWord
+    """The state of the service; `unknown` where the billing system's word is none of these."""
     status_text: str
     billing_cycle: CycleWord
     amount: Money | None
     registered_on: date | None
     next_due_on: date | None
     addons: list[Addon]
+    """The add-ons that are billed with it."""
     cancellation: Cancellation | None
+    """The cancellation that is requested; null without one."""
     pending_change: PendingChange | None
+    """The change of plan that waits for its payment; null without one."""
     scheduled_change: ScheduledChange | None = None
+    """The change of plan on a later day; null without one."""
     item_class: ClassWord = UNCLASSED
     dunning: Dunning | None = None
     sku: str | None = None

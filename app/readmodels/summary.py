@@ -1,9 +1,11 @@
 """The first screen, combined from an account's read models: debts, services, open orders and tasks."""
 
 from datetime import date
+from typing import Annotated
 
 from msgspec import Struct
 
+from app.intake.words import one_of
 from app.money import Money
 from app.readmodels.billing.dunning import Dunning
 from app.readmodels.invoices import InvoiceSummary
@@ -20,7 +22,9 @@ class Owed(Struct, frozen=True, kw_only=True):
 
     count: int
     amounts: list[Money]
+    """One amount for each currency."""
     incomplete: bool
+    """Whether an amount cannot be read, so that more is owed."""
     items: list[InvoiceSummary]
 
 
@@ -44,7 +48,15 @@ class OnFile(Struct, frozen=True, kw_only=True):
     """The payment methods on file: whether there is one, and how many have not expired."""
 
     on_file: bool
+    """Whether there is a payment method."""
     usable: int
+    """How many of them have not expired."""
+
+
+TaskKind = Annotated[
+    str, one_of(["pay_overdue_invoices", "add_payment_method", "update_payment_method", "unblock_order"])
+]
+"""The kinds of tasks for a customer."""
 
 
 class Task(Worded, frozen=True, kw_only=True):
@@ -54,7 +66,7 @@ class Task(Worded, frozen=True, kw_only=True):
         kind: pay_overdue_invoices, add_payment_method, update_payment_method, or unblock_order.
     """
 
-    kind: str
+    kind: TaskKind
     text: str
     order_id: str | None = None
     invoice_id: str | None = None
@@ -75,11 +87,16 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     open: Owed
     overdue: Owed
+    """Unpaid invoices after their due date."""
     next_due: InvoiceSummary | None
     next_renewal: Renewal | None
+    """The service that is billed next; null without one."""
     services: dict[str, int]
     open_orders: OpenOrders
+    """Orders that are not finished."""
     payment_method: OnFile
+    """The payment methods on file."""
     unread_notifications: int
+    """How many notifications are unread."""
     tasks: list[Task]
     dunning: Dunning | None = None

@@ -6,10 +6,12 @@ again in a rebuild, is the same entry.
 """
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
+from app.intake.words import one_of
+from app.readmodels.ordering.order_life import OrderStatus
 from app.readmodels.table import Table
 from app.words.sentence import Phrase, say
 from app.words.worded import Worded
@@ -18,6 +20,20 @@ CHARGE_REFUSED = say("timeline.charge_refused")
 CARD_EXPIRED = say("timeline.card_expired")
 
 Area = Literal["orders", "billing", "services", "cases"]
+EntryKind = Annotated[
+    str,
+    one_of(
+        [
+            *(f"order_{status}" for status in get_args(OrderStatus)),
+            *("invoice_issued", "invoice_overdue", "invoice_paid", "invoice_refunded", "invoice_cancelled"),
+            *("charge_failed", "payment_received"),
+            *("service_registered", "service_active", "service_suspended", "service_ended"),
+            *("change_scheduled", "change_made", "change_refused", "change_dropped"),
+            *("case_opened", "case_answered", "case_closed"),
+        ]
+    ),
+]
+"""The kinds of events in an account's history."""
 
 
 def table(name: str) -> Table:
@@ -52,7 +68,7 @@ class Entry(Worded, frozen=True, kw_only=True):
     entry_id: str
     at: datetime
     area: Area
-    kind: str
+    kind: EntryKind
     text: str
     reason: str | None
     order_id: str | None

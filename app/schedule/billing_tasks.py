@@ -47,8 +47,11 @@ class TaskState(Struct, frozen=True, kw_only=True):
     task: BillingTask
     automator: Automator
     automator_since: datetime
+    """Since when."""
     whmcs_switch: WhmcsSwitch
+    """WHMCS's own switch for it."""
     whmcs_did_on: date | None
+    """The day on which WHMCS last did it; null if it never did."""
     age_seconds: float
 
 

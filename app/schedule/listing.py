@@ -49,25 +49,44 @@ class JobRow(Struct, frozen=True, kw_only=True):
 
     name: str
     about: str
+    """What the job does."""
     cron: str
+    """When it is due, as a cron expression."""
     zone: str
+    """The time zone of the cron expression."""
     owner: Literal["portal", "whmcs"]
+    """Who runs it, by setting."""
     process: str
+    """The kind of process that runs it."""
     moves_money: bool
+    """Whether it moves money."""
     grace_seconds: float
+    """How late it may begin, in seconds."""
     most_seconds: float
+    """How long a run may take."""
     next_run_at: datetime | None
+    """When it is due next; null if it is not."""
     next_try_at: datetime | None
+    """When it is tried next; null if it is not."""
     runner: str | None
     running_since: datetime | None
+    """When the present run began; null while none runs."""
     last_started_at: datetime | None
+    """When the last run began; null without any."""
     last_ended_at: datetime | None
+    """When the last run ended; null without any."""
     last_done_at: datetime | None
+    """When it last succeeded; null if it never did."""
     last_outcome: str | None
+    """How the last run ended; null without any."""
     last_detail: str | None
+    """What the last run said; null without any."""
     last_seconds: float | None
+    """How long the last run took; null without any."""
     failures: int
+    """How often it failed in a row."""
     now: datetime
+    """The time of the database."""
 
 
 class ListedJob(JobRow, frozen=True, kw_only=True):
@@ -78,14 +97,18 @@ class ListedJob(JobRow, frozen=True, kw_only=True):
     """
 
     state: JobState
+    """The state of the job."""
     overdue_seconds: float
+    """How late it is, in seconds."""
     concern: str | None
+    """What is wrong with it; null if nothing is."""
 
 
 class ClockRun(Struct, frozen=True, kw_only=True):
     """One run of a job. `due_at` is when it should have begun."""
 
     job: str
+    """The name of the job."""
     due_at: datetime | None
     started_at: datetime
     ended_at: datetime
@@ -93,6 +116,7 @@ class ClockRun(Struct, frozen=True, kw_only=True):
     detail: str | None
     runner: str | None
     requested_by: str | None
+    """Who requested the run; null for one by the clock."""
 
 
 async def listed(db: Db) -> list[ListedJob]:

@@ -27,8 +27,11 @@ class MoneyStop(Struct, frozen=True):
     """The stop that is in force."""
 
     stopped_at: datetime
+    """When it was stopped."""
     stopped_by: str
+    """Who stopped it."""
     reason: str
+    """Why it was stopped."""
 
     @property
     def sentence(self) -> str:

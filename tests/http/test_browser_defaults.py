@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.http.answering import page_script
 from tests.http.conftest import PASSWORD
 from tests.http.routes.identity.test_sessions import me
 
@@ -13,12 +14,14 @@ PATHS = ("/api/health/live", "/api/nowhere", "/api/orders", "/schema", "/schema/
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_the_content_security_policy_allows_nothing_but_styles(api: httpx.AsyncClient, path: str) -> None:
+async def test_the_content_security_policy_allows_styles_and_one_script(api: httpx.AsyncClient, path: str) -> None:
     told = (await api.get(path)).headers["content-security-policy"]
     policy = dict(directive.strip().split(" ", 1) for directive in told.split(";"))
     closed = ("default-src", "object-src", "base-uri", "form-action", "frame-ancestors")
     assert {name: policy[name] for name in closed} == dict.fromkeys(closed, "'none'")
-    assert set(policy) - set(closed) == {"style-src"}
+    assert set(policy) - set(closed) == {"style-src", "script-src"}
+    assert policy["script-src"] == page_script.permission()
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", policy["script-src"])
 
 
 @pytest.mark.parametrize("path", PATHS)

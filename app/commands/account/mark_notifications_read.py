@@ -40,6 +40,7 @@ class ReadNotifications(Struct, forbid_unknown_fields=True):
     """The newest notification that the customer saw, so that later ones stay unread; without it, all are marked."""
 
     up_to: Annotated[str, Meta(max_length=64)] | None = None
+    """The newest notification that the customer saw; without it all are marked."""
 
 
 class Unread(Struct, frozen=True):

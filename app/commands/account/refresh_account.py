@@ -58,6 +58,7 @@ class RefreshAccount(Struct, frozen=True, forbid_unknown_fields=True):
     """What to read again."""
 
     areas: Annotated[list[Area], Meta(min_length=1, max_length=len(READS))]
+    """What to read again."""
 
 
 class AreaRefresh(Struct, frozen=True, kw_only=True):
@@ -66,12 +67,14 @@ class AreaRefresh(Struct, frozen=True, kw_only=True):
     area: Area
     upstream: Upstream
     upstream_away: bool
+    """The upstream does not answer; the area is read once it does."""
 
 
 class Refreshing(Struct, frozen=True):
     """The areas that are being read again."""
 
     areas: list[AreaRefresh]
+    """What is being read again."""
 
 
 async def refresh_account(ctx: Context, actor: Actor, request: RefreshAccount) -> Done:

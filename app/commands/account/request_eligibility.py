@@ -33,6 +33,7 @@ class RequestEligibility(Struct, forbid_unknown_fields=True):
     """What to check: the address on file, or another one."""
 
     address: SignUpAddress | None = None
+    """The address to check; null or left out: the one on file."""
 
 
 class RequestedCheck(Struct, frozen=True):

@@ -9,6 +9,7 @@ Writes: WHMCS payment; portal.captures, portal.capture_attempts; ingest.inbox.
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -42,6 +43,7 @@ from app.errors import (
 from app.ingest.inbox.pending import Pending
 from app.ingest.refetch.owners import whmcs_hint
 from app.intake import parse
+from app.intake.words import one_of
 from app.integrations.whmcs.charging.decline_texts import GatewayWords
 from app.integrations.whmcs.faults import WHMCS
 from app.integrations.whmcs.records import WhmcsRecord
@@ -61,11 +63,15 @@ NOTHING_SENT = (UpstreamUnavailable, UpstreamAuthFailed)
 log = structlog.get_logger()
 
 
+PaidWord = Annotated[str, one_of(["paid", "payment_pending"])]
+
+
 class PaidInvoice(Struct, frozen=True, kw_only=True):
     """A payment that was accepted: `paid`, or `payment_pending` until the bank confirms it."""
 
     invoice_id: str
-    status: str
+    status: PaidWord
+    """`paid`, or `payment_pending` until the bank confirms it."""
     amount: Money
 
 

@@ -21,6 +21,7 @@ class Link(Struct, frozen=True):
     """A single-use link for this customer."""
 
     url: str
+    """The address to send the browser to, once and soon."""
     expires_in_seconds: int = LIFETIME_SECONDS
 
 

@@ -84,8 +84,10 @@ class SuspensionPermit(Struct, frozen=True):
     """The permission to suspend up to `accounts` accounts on `day`, whatever the bound of a day says."""
 
     day: date
+    """The day for which it counts."""
     accounts: int
     permitted_by: str
+    """Who gave it."""
 
 
 async def permit(

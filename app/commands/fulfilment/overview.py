@@ -56,6 +56,7 @@ class Fulfilment(Struct, frozen=True, kw_only=True):
     order_id: str
     account_id: UUID
     state: str
+    """The state of the fulfilment."""
     step: str
     attempt: int
     error_code: str | None
@@ -66,16 +67,21 @@ class Fulfilment(Struct, frozen=True, kw_only=True):
     finished_at: datetime | None
     age_seconds: float
     provision_state: str | None
+    """The state of provisioning; null before it begins."""
     provision_step: str | None
+    """The present step of provisioning; null before it begins."""
     provision_error_code: str | None
+    """The code of the last error in provisioning; null without one."""
 
 
 class ProvisionStep(Struct, frozen=True, kw_only=True):
     """One provisioning step after activation. A failed step undoes nothing and does not block later ones."""
 
     position: int
+    """Its place in the order of steps."""
     step: str
     state: str
+    """The state of the step."""
     attempt: int
     error_code: str | None
     error_message: str | None
@@ -97,15 +103,19 @@ class FulfilmentDetail(Struct, frozen=True, kw_only=True):
     """An order with every try, oldest first, and the facts learned: upstream ids, no secrets."""
 
     fulfilment: Fulfilment
+    """The order."""
     facts: dict[str, Any]
     provision: list[ProvisionStep]
+    """The steps of provisioning."""
     tried: list[Tried]
+    """Every try, the oldest first."""
 
 
 class Count(Struct, frozen=True):
     """The number of orders in a state with an error."""
 
     state: str
+    """The state."""
     error_code: str
     count: int
 

@@ -26,6 +26,7 @@ class ChangePassword(Struct, forbid_unknown_fields=True):
     """The current password, which an intruder at an unattended screen does not know, and the new one."""
 
     current_password: Secret
+    """The password that is valid now."""
     new_password: Secret
 
 

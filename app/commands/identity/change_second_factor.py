@@ -32,6 +32,7 @@ class ConfirmSecondFactor(Struct, forbid_unknown_fields=True):
     """The code that the authenticator app shows now."""
 
     code: FactorCode
+    """The six digits that the app shows now."""
 
 
 class DisableSecondFactor(Struct, forbid_unknown_fields=True):
@@ -39,6 +40,7 @@ class DisableSecondFactor(Struct, forbid_unknown_fields=True):
 
     password: Secret
     code: FactorCode
+    """The six digits that the app shows now, or a recovery code."""
 
 
 class SessionRenewed(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,7 @@ class SecondFactorOn(SessionRenewed, frozen=True, kw_only=True):
     """The renewed session, and recovery codes, each of which replaces the app once. They are shown only now."""
 
     recovery_codes: list[str]
+    """Codes, each of which replaces the app once. They are shown only now."""
 
 
 async def enrol_second_factor(ctx: Context, actor: Actor, request: EnrolSecondFactor) -> Done:

@@ -46,7 +46,9 @@ class Enrolment(Struct, frozen=True):
     """The secret for an authenticator app. `otpauth_uri` is the content of the QR code."""
 
     secret: str
+    """The secret, to be typed where no code can be scanned."""
     otpauth_uri: str
+    """The content of the QR code."""
 
 
 async def is_enrolled(pool: Db, user_id: UUID) -> bool:

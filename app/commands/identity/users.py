@@ -3,22 +3,29 @@
 Reads: portal.users.
 """
 
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
 
 from app.db import rows
+from app.intake.words import one_of
+
+RoleWord = Annotated[str, one_of(["customer", "support", "operator", "analyst"])]
+"""The roles that the database allows."""
 
 
 class User(Struct, frozen=True, kw_only=True):
     """A portal user."""
 
     user_id: UUID
+    """The id of the user."""
     email: str
     first_name: str
     last_name: str
-    role: str
+    role: RoleWord
+    """The role of the user."""
 
 
 async def user_of(pool: asyncpg.Pool, user_id: UUID) -> User:

@@ -39,7 +39,9 @@ class NumberTransfer(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     last_name_kana: Annotated[ShortText, Meta(description="Full-width katakana.")] = ""
     first_name_kana: Annotated[ShortText, Meta(description="Full-width katakana.")] = ""
     gender: Literal["male", "female", "corporate"] | None = None
+    """The gender that is registered at the current carrier."""
     birthday: date | None = None
+    """The date of birth of the contract's holder."""
 
 
 class Configuration(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -62,6 +64,7 @@ class OrderAddress(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     address2: ShortText = ""
     city: Required
     state: Required
+    """Prefecture, state or province; in Japan one of the 47, in kanji or letters."""
     postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
     country: Annotated[Country, Meta(max_length=10)]
 
@@ -70,7 +73,9 @@ class Basket(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Products with their configuration and address."""
 
     items: Annotated[list[BasketItem], Meta(min_length=1, max_length=20)]
+    """The products to order."""
     configuration: Configuration = field(default_factory=Configuration)
+    """What has to be chosen for the products."""
     address: Annotated[OrderAddress | None, Meta(description="When it differs from the billing address on file.")] = (
         None
     )

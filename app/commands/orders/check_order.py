@@ -32,7 +32,9 @@ class Totals(Struct, frozen=True, kw_only=True):
     one_time: Money
     one_time_with_tax: Money | None
     first_month: Money
+    """The price of the first month, with what is billed once."""
     first_month_with_tax: Money | None
+    """That price with consumption tax; null where the rate is unknown."""
     tax_rate: str | None
 
 
@@ -46,10 +48,14 @@ class CheckedOrder(Worded, frozen=True, kw_only=True):
     """
 
     ok: bool
+    """Whether the basket can be ordered as it is."""
     violations: list[Violation]
+    """Everything that has to be corrected."""
     total: Totals | None
     promotion: str | None
+    """What the promotion code gives, to be shown; null without one."""
     promotion_undecided: list[str]
+    """The SKUs for which only the billing system can say whether the promotion counts."""
     tax: TaxWord = "excluded"
     total_unknown: Advice | None = None
     promotion_phrases: tuple[Phrase, ...] = ()

@@ -77,20 +77,28 @@ class ProvidedService(Struct, frozen=True, kw_only=True):
     provider: Literal["whm", "freebit"]
     account_name: str
     state: State
+    """The state of the service in the journal."""
     seen: str
+    """What billing was last seen to want."""
     product_id: str | None
+    """WHMCS's id of the product; null where it is not known."""
     desired: ProviderState | None
     actual: ProviderState | None
+    """What the provider said last; null before it was asked."""
     actual_at: datetime | None
+    """When the provider said it; null before it was asked."""
     step: Step | None
     step_at: datetime | None
+    """When the present step began; null without one."""
     remove_at: datetime | None
     attempts: int
     error_code: str | None
     error_message: str | None
     task_code: str | None
     task_message: str | None
+    """The task in words; null without one."""
     task_key: str | None
+    """What makes the task one of its kind; null without one."""
     case_id: str | None
     version: int
     updated_at: datetime

@@ -40,7 +40,9 @@ class Cancel(Struct, forbid_unknown_fields=True):
     """When to cancel, and an optional reason."""
 
     when: When = "end_of_period"
+    """At once, or at the end of the billed period."""
     reason: Annotated[LinesOrNothing, Meta(max_length=1_000)] = ""
+    """The customer's words, for staff."""
 
 
 class CancelSubscription(Struct, frozen=True):

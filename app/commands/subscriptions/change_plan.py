@@ -44,8 +44,11 @@ class NewPlan(Struct, forbid_unknown_fields=True):
 
     sku: Annotated[str, Meta(min_length=1, max_length=100)]
     due_now: Agreed | None = None
+    """The `due_now` of the preview that the customer agreed to."""
     credit: Agreed | None = None
+    """The `credit` of the preview that the customer agreed to."""
     price: Agreed | None = None
+    """The `price` of the preview that the customer agreed to."""
     effective_date: Annotated[
         date | None, Meta(description="The day in the customer's time zone; today means at once.")
     ] = None
@@ -68,8 +71,10 @@ class PlanChanged(Struct, frozen=True, kw_only=True):
     sku: str
     name: str
     state: Literal["scheduled", "awaiting_payment", "providing", "done"]
+    """How far the change has come."""
     invoice_id: str | None
     effective_date: date | None = None
+    """The day on which it takes effect, if one was chosen; else null."""
 
 
 async def change_plan(ctx: Context, actor: Actor, request: ChangePlan) -> Done:

@@ -11,6 +11,7 @@ from app.commands.execution.context import Actor, Command, Context, Done
 from app.commands.subscriptions.quote import fetch_quote, split
 from app.commands.subscriptions.service import find_own, refuse_unless
 from app.commands.subscriptions.target_plan import target
+from app.intake.billing_cycles import CycleWord
 from app.money import Money, money
 from app.readmodels.plans import Direction
 from app.readmodels.pricing.tax import TaxWord, tax_rates
@@ -37,16 +38,21 @@ class PlanPreview(Struct, frozen=True, kw_only=True):
     sku: str
     name: str
     direction: Direction
-    billing_cycle: str
+    billing_cycle: CycleWord
     price: Money
     price_with_tax: Money | None
     due_now: Money
     due_now_with_tax: Money | None
+    """That amount with consumption tax; null where the rate is unknown."""
     credit: Money
     days_left: int
+    """The days of it that are left."""
     days_in_period: int
+    """The days of the present billed period."""
     takes_effect: Literal["at_once", "when_paid"]
+    """When the new plan is provided."""
     in_progress: bool
+    """Whether another change of this service is under way."""
     tax: TaxWord
     tax_rate: str | None
 

@@ -29,8 +29,11 @@ class ServiceView(Struct, frozen=True, kw_only=True):
     name: str
     domain: str
     status: str
+    """The status, in WHMCS's words."""
     plan_changes: list[PlanChange]
+    """Changes of its plan, the latest first."""
     scheduled_changes: list[ScheduledPlanChange]
+    """Future changes of its plan."""
 
 
 async def view_of(ctx: Context, subscription_id: str) -> ServiceView:

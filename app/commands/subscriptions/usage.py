@@ -43,13 +43,21 @@ class SimUsage(Struct, frozen=True, kw_only=True):
     network. `sim_type` distinguishes an eSIM from a card."""
 
     phone_number: str
+    """The number of the line."""
     state: str
+    """The state of the line, in the network's words."""
     sim_type: Literal["esim", "physical"]
+    """Whether the SIM is a card or a profile."""
     network: str
+    """The network."""
     voice_options: list[str]
+    """The voice options of the line."""
     today_kilobytes: int | None
+    """Data today, in kilobytes; null where it is not known."""
     recent_days_kilobytes: list[int]
+    """Data on the days before, the newest first, in kilobytes; null where a day is not known."""
     limited: bool
+    """Whether the network throttles the line."""
 
 
 class HostingUsage(Struct, frozen=True, kw_only=True):
@@ -57,9 +65,13 @@ class HostingUsage(Struct, frozen=True, kw_only=True):
 
     domain: str
     package: str
+    """The package at the server."""
     suspended: bool
+    """Whether the account is suspended."""
     disk_used_megabytes: int | None
+    """The disk space in use; null where it is not known."""
     disk_limit_megabytes: int | None
+    """The disk space that is included; null: unlimited."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -67,7 +79,9 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     subscription_id: str
     sim: SimUsage | None = None
+    """The usage of a line; null for other services."""
     hosting: HostingUsage | None = None
+    """The usage of a hosting account; null for other services."""
     as_of: datetime
     stale: bool = False
     stale_reason: StaleReason | None = None

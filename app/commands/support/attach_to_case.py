@@ -45,7 +45,9 @@ class AttachToCase(Struct, forbid_unknown_fields=True):
     """The file to attach; `content` is base64."""
 
     name: Annotated[FileName, Meta(min_length=1, max_length=200)]
+    """The name of the file with its extension."""
     content: Annotated[bytes, Meta(min_length=1, max_length=LARGEST_BYTES)]
+    """The bytes of the file as base64, up to 5 MiB of them."""
 
 
 class AttachTo(Struct, frozen=True):

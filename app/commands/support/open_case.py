@@ -51,6 +51,7 @@ class OpenCase(Struct, forbid_unknown_fields=True):
 
     subject: Annotated[Line, Meta(min_length=1, max_length=255)]
     description: Annotated[Lines, Meta(min_length=1, max_length=32_000)]
+    """What happened, in the customer's words."""
     priority: Literal["low", "medium", "high"] = "medium"
 
 

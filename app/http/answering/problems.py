@@ -214,16 +214,27 @@ class Problem(Worded, frozen=True, kw_only=True, omit_defaults=True):
     own wording."""
 
     type: str
+    """The path of the page that explains the code."""
     title: str
+    """The status in words."""
     status: int
+    """The HTTP status."""
     detail: str
+    """A sentence for the customer, with what to do next."""
     code: str
+    """The stable code of the error: a row of the page that `type` names. Take an unknown one by its status."""
     request_id: str
+    """The id of the request; quote it when you ask for help."""
     command_id: str | None = None
+    """The command that failed, for `GET /api/commands/{command_id}`."""
     errors: list[Violation] = msgspec.field(default_factory=list)
+    """Everything that is wrong with the request, at once."""
     retry_after: int | None = None
+    """Seconds to wait before trying again."""
     password_feedback: PasswordFeedback | None = None
+    """Advice, with a password that is easy to guess."""
     case: CaseDraft | None = None
+    """The body of a `POST /api/cases`, where only support can do what was asked for."""
     title_phrases: tuple[Phrase, ...] = ()
     detail_phrases: tuple[Phrase, ...] = ()
 

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
+from app.http.answering import page_script
 from app.http.monitoring.latency_histogram import Timings
 
 Scope = MutableMapping[str, Any]
@@ -29,8 +30,8 @@ SECURITY_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'none'",
+        b"default-src 'none'; script-src %s; style-src 'unsafe-inline'; object-src 'none'; base-uri 'none'; "
+        b"form-action 'none'; frame-ancestors 'none'" % page_script.permission().encode(),
     ),
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
 )

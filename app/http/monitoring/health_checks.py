@@ -47,6 +47,7 @@ class FeedStanding(Struct, frozen=True, kw_only=True):
 
     feed: str
     state: str
+    """The state that the feed reports; `silent`, `never`: it has not answered for too long, or at all."""
     age_seconds: float | None
 
 

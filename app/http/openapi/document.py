@@ -1,55 +1,83 @@
 """Completion of the framework's OpenAPI document: problems, headers of every answer, and routes without a session."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from app.http.answering.problems import Problem
-from app.http.openapi import shared
+from app.http.openapi import error_codes, shared, tags
+from app.http.openapi.audiences import MARK, audience_of
+from app.http.openapi.compact import compact
+from app.http.openapi.descriptions import describe
+from app.http.openapi.parts import named, operations
+from app.http.openapi.sharing import share
 from app.http.policies.policy import CUSTOMER, Policy
 from app.http.policies.table import DeclaredRoute
 
-METHODS = ("get", "post", "put", "patch", "delete")
-_ALWAYS = ("X-Request-Id", "RateLimit", "RateLimit-Policy")
+ALWAYS: Final = ("X-Request-Id", "RateLimit", "RateLimit-Policy", "Cache-Control", "Portal-Version")
+"""Headers of every answer, said once at the top of the document."""
 _OF_AN_END = ("Deprecation", "Sunset", "Link")
 
 
 def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[str, Any]:
-    """Copy the framework's document and add what the policies of the routes say."""
+    """Copy the framework's document and add what the policies of the routes and the docstrings of the types say."""
     whole = deepcopy(document)
     schemas, parts = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     whole.setdefault("components", {}).setdefault("schemas", {}).update(parts)
     _close_inputs(whole)
+    for _, _, operation in operations(whole):
+        _describe_parameters(operation)
+    describe(whole["components"]["schemas"])
+    compact(whole)
+    share(whole["components"]["schemas"])
+    _name_the_codes(whole["components"]["schemas"])
     routes = list(routes)
     whole["components"] |= shared.components({status for route in routes for status in route.statuses}, schemas[0])
     if not any(route.policy.ending for route in routes):
-        whole["components"]["headers"] = {
-            name: part for name, part in whole["components"]["headers"].items() if name not in _OF_AN_END
-        }
-    _simplify(whole)
+        for name in _OF_AN_END:
+            del whole["components"]["headers"][name]
+    whole["x-headers-of-every-answer"] = shared.written_out(*ALWAYS)
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
-        route = declared[path, method]
-        _describe_parameters(operation)
-        _parameters(method, operation, route.policy)
-        _responses(method, operation, route)
-        if route.policy.is_open:
-            operation["security"] = []
-        if route.policy.ending and not route.policy.ending.fields:
-            operation["deprecated"] = True
+        _complete_operation(method, operation, declared[path, method])
+    whole["tags"] = tags.of(operation for _, _, operation in operations(whole))
     return whole
 
 
-def _simplify(part: Any) -> None:
-    """Leave out what says nothing: `deprecated: false`, and an integer as the alternative to a number, which it is."""
-    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
-        _simplify(each)
-    if isinstance(part, dict) and part.get("deprecated") is False:
-        del part["deprecated"]
-    if isinstance(part, dict) and {"type": "number"} in part.get("oneOf", ()):
-        part["oneOf"] = [each for each in part["oneOf"] if each != {"type": "integer"}]
+def _complete_operation(method: str, operation: dict[str, Any], route: DeclaredRoute) -> None:
+    operation[MARK] = audience_of(route.policy)
+    operation["description"] = " ".join(operation["description"].split())
+    _parameters(method, operation, route.policy)
+    _body(operation)
+    _responses(method, operation, route)
+    if codes := error_codes.of_operation(route):
+        operation["x-error-codes"] = codes
+    if route.policy.is_open:
+        operation["security"] = []
+    if route.policy.ending and not route.policy.ending.fields:
+        operation["deprecated"] = True
+
+
+def _name_the_codes(schemas: dict[str, Any]) -> None:
+    """Say once which codes there are; problems and violations refer to it."""
+    says = "The codes of errors. New ones are added without notice: take an unknown one by its status."
+    schemas["ErrorCode"] = {"type": "string", "description": says, "enum": sorted(error_codes.statuses())}
+    for name in ("Problem", "Violation"):
+        code = schemas[name]["properties"]["code"]
+        schemas[name]["properties"]["code"] = {
+            "$ref": "#/components/schemas/ErrorCode",
+            "description": code["description"],
+        }
+
+
+def _body(operation: dict[str, Any]) -> None:
+    """Say of a body that may be null that it may be left out."""
+    body = operation.get("requestBody", {})
+    for content in body.get("content", {}).values():
+        if {"type": "null"} in content["schema"].get("oneOf", ()):
+            body["required"] = False
 
 
 def _describe_parameters(operation: dict[str, Any]) -> None:
@@ -69,35 +97,11 @@ def _close_inputs(document: dict[str, Any]) -> None:
     waiting = [operation.get("requestBody") for _, _, operation in operations(document)]
     seen: set[str] = set()
     while waiting:
-        for name in _named(waiting.pop()) - seen:
+        for name in {name for _, name in named(waiting.pop())} - seen:
             seen.add(name)
             if schemas[name].get("type") == "object":
                 schemas[name]["additionalProperties"] = False
             waiting.append(schemas[name])
-
-
-def _named(part: Any) -> set[str]:
-    """Collect the components that a part of the document refers to."""
-    if isinstance(part, dict):
-        own = {part["$ref"].rsplit("/", 1)[1]} if isinstance(part.get("$ref"), str) else set()
-        return own.union(*(_named(each) for each in part.values()))
-    return set().union(*(_named(each) for each in part)) if isinstance(part, list) else set()
-
-
-def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference into the document; return any other part as it is."""
-    while "$ref" in part:
-        _, _, kind, name = part["$ref"].split("/")
-        part = document["components"][kind][name]
-    return part
-
-
-def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Iterate over path, method and operation of every route."""
-    for path, methods in document["paths"].items():
-        for method in METHODS:
-            if method in methods:
-                yield path, method, methods[method]
 
 
 def _parameters(method: str, operation: dict[str, Any], policy: Policy) -> None:
@@ -117,31 +121,35 @@ def _is_conditional(method: str, policy: Policy) -> bool:
 
 def _responses(method: str, operation: dict[str, Any], route: DeclaredRoute) -> None:
     answers = operation["responses"]
-    if _is_conditional(method, route.policy):
-        answers["304"] = {"description": "Not modified: `If-None-Match` names what you would be answered."}
     for status, answer in answers.items():
         if status == "204":
             answer.pop("content", None)
-        answer.setdefault("headers", {}).update(shared.headers(*_headers(method, status, route.policy)))
+        answer.setdefault("headers", {}).update(shared.headers(*_headers(method, route.policy)))
+        if "application/octet-stream" in answer.get("content", {}):
+            answer["content"]["application/octet-stream"]["schema"] = {"type": "string", "format": "binary"}
+            answer["headers"] |= shared.headers("Content-Disposition")
+        if not answer["headers"]:
+            del answer["headers"]
+    if _is_conditional(method, route.policy):
+        answers["304"] = shared.not_modified(of_account=not route.policy.is_open)
     answers.update({str(status): shared.problem_response(status) for status in route.statuses})
 
 
-def _headers(method: str, status: str, policy: Policy) -> Iterator[str]:
-    """Iterate over the headers of an answer that is no problem."""
-    yield from _ALWAYS
-    if not policy.signed:
-        yield "Portal-Version"
+def _headers(method: str, policy: Policy) -> Iterator[str]:
+    """Iterate over the headers of an answer that is no problem, beyond those of every answer."""
     if policy.ending:
         yield from _OF_AN_END
     if _is_conditional(method, policy):
-        yield from ("ETag", "Cache-Control") if policy.is_open else ("ETag", "Cache-Control", "Consistency")
-    elif status != "204":
-        yield "Cache-Control"
+        yield from ("ETag",) if policy.is_open else ("ETag", "Consistency")
     if policy.idempotency_key != "ignored":
         yield from ("Idempotency-Replayed", "Command-Id")
-    if policy.roles == CUSTOMER:
+    if policy.roles and policy.roles >= CUSTOMER:
         yield "Account-Version"
     if policy.consistency_token:
         yield "Consistency-Token"
     if policy.shows_state:
         yield "ETag"
+    if policy.session != "kept":
+        yield "Set-Cookie"
+    if policy.session == "ends":
+        yield "Clear-Site-Data"

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from app.http.answering.problems import MEDIA_TYPE
+from app.http.openapi.error_codes import of_layers
 
 Part = dict[str, Any]
 
@@ -27,6 +28,9 @@ MEANINGS: Final = {
     503: "Try again later: an upstream or our database is unavailable, or the account is still being prepared.",
 }
 """What each status means, whichever operation answers it."""
+
+OF_COMMANDS: Final = frozenset({400, 401, 402, 403, 404, 409, 412, 422, 429, 500, 502, 503})
+"""Statuses with which a command that the ledger knows may fail."""
 
 _TEXT: Final[Part] = {"type": "string"}
 _COUNT: Final[Part] = {"type": "integer"}
@@ -56,6 +60,8 @@ HEADERS: Final[dict[str, tuple[str, Part]]] = {
     "Deprecation": ("Since when what you use is deprecated, `@` and seconds since the epoch (RFC 9745).", _TEXT),
     "Sunset": ("When it ends (RFC 8594).", _TEXT),
     "Link": ('With `Deprecation`: where to read what to do, as `rel="deprecation"`.', _TEXT),
+    "Set-Cookie": ("The session, for browsers.", _TEXT),
+    "Clear-Site-Data": ("What a browser keeps of the session is to be forgotten.", _TEXT),
     "Content-Disposition": ("The name of the file.", _TEXT),
 }
 """Response headers by name: meaning and schema."""
@@ -95,6 +101,12 @@ PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
 """Request headers by the name of their component: header, meaning, whether required, schema."""
 
 
+_NOT_MODIFIED: Final = {
+    "NotModified": ("ETag", "Consistency", "Account-Version"),
+    "NotModifiedPublic": ("ETag",),
+}
+
+
 def components(statuses: Iterable[int], problem: Part) -> dict[str, Part]:
     """Render the shared headers, parameters and problem responses.
 
@@ -108,7 +120,10 @@ def components(statuses: Iterable[int], problem: Part) -> dict[str, Part]:
             key: {"name": name, "in": "header", "required": required, "description": says, "schema": kind}
             for key, (name, says, required, kind) in PARAMETERS.items()
         },
-        "responses": {f"Problem{status}": _problem(status, problem) for status in sorted(statuses)},
+        "responses": {
+            **{f"E{status}": _problem(status, problem) for status in sorted(statuses)},
+            **{name: _not_modified(*names) for name, names in _NOT_MODIFIED.items()},
+        },
     }
 
 
@@ -122,18 +137,33 @@ def headers(*names: str) -> dict[str, Part]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
+def written_out(*names: str) -> dict[str, Part]:
+    """Render headers where no reference may be."""
+    return {name: {"description": says, "schema": kind} for name in names for says, kind in [HEADERS[name]]}
+
+
 def problem_response(status: int) -> Part:
     """Refer to the shared response of a problem."""
-    return {"$ref": f"#/components/responses/Problem{status}"}
+    return {"$ref": f"#/components/responses/E{status}"}
+
+
+def not_modified(*, of_account: bool) -> Part:
+    """Refer to the shared response of an answer that the caller holds already."""
+    return {"$ref": f"#/components/responses/{'NotModified' if of_account else 'NotModifiedPublic'}"}
+
+
+def _not_modified(*names: str) -> Part:
+    says = "Not modified: `If-None-Match` names what you would be answered."
+    return {"description": says, "headers": headers(*names)}
 
 
 def _problem(status: int, problem: Part) -> Part:
-    names = ["X-Request-Id", "RateLimit", "RateLimit-Policy", "Portal-Version"]
-    names += ["Retry-After"] if status in (429, 503) else []
+    names = ["Retry-After"] if status in (429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
-    names += ["Command-Id"] if status in (409, 422, 502, 503) else []
-    return {
-        "description": MEANINGS[status],
-        "headers": headers(*names),
-        "content": {MEDIA_TYPE: {"schema": problem}},
-    }
+    names += ["Command-Id"] if status in OF_COMMANDS else []
+    answer: Part = {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": problem}}}
+    if names:
+        answer["headers"] = headers(*names)
+    if codes := of_layers().get(str(status)):
+        answer["x-error-codes"] = codes
+    return answer

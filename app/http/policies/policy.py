@@ -81,6 +81,7 @@ class Policy(Struct, frozen=True, kw_only=True):
         takes_key: its command is kept under an `Idempotency-Key`.
         consistency_token: the answer carries a `Consistency-Token` for the command's effect.
         shows_state: a write that answers what a read does, with its validator once that shows the effect.
+        session: whether its answer sets the session cookie, or removes it.
         problems: errors beyond those that follow from the other attributes and from the handler's signature.
         asks_upstream: it calls an upstream while the caller waits, so that few run at once for one account.
         conditional: a read that honours validators and, with a session, consistency headers.
@@ -97,6 +98,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     takes_key: bool = True
     consistency_token: bool = False
     shows_state: bool = False
+    session: Literal["kept", "begins", "ends"] = "kept"
     problems: tuple[type[PortalError], ...] = ()
     asks_upstream: bool = False
     conditional: bool = True

@@ -2,34 +2,12 @@
 
 import html
 import re
-from functools import cache
 from http import HTTPStatus
-from importlib import resources
-from pathlib import Path
 
-from msgspec import Struct
-
+from app.http.openapi.documented_errors import DocumentedError, documented
 from app.http.reference.frame import framed, prose, table
 
-_ROW = re.compile(r"^\| `([a-z_0-9]+)` \| ([^|]+) \| (.+?) \| (.+?) \|$", re.M)
 _STATUS = re.compile(r"\b[1-5]\d\d\b")
-_CHECKOUT = Path(__file__).parents[3] / "docs" / "errors.md"
-
-
-class DocumentedError(Struct, frozen=True):
-    """One row: the code, the status or statuses it comes with, its meaning, and what a caller does about it."""
-
-    code: str
-    status: str
-    meaning: str
-    remedy: str
-
-
-@cache
-def documented() -> tuple[DocumentedError, ...]:
-    """Read the documented errors, in their order: from the checkout, or from the package that was built of it."""
-    text = _CHECKOUT.read_text() if _CHECKOUT.exists() else _packaged()
-    return tuple(DocumentedError(*(part.strip() for part in row)) for row in _ROW.findall(text))
 
 
 def link(status: str) -> str:
@@ -72,7 +50,3 @@ def _table(status: str) -> str:
         if _first(each) == status
     ]
     return table(("Code", "Status", "Meaning", "What to do"), rows, f"Errors of {status}")
-
-
-def _packaged() -> str:
-    return (resources.files("app.http.reference") / "errors.md").read_text(encoding="utf-8")

@@ -10,7 +10,10 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere }
 a { color: var(--ink) } a:focus-visible, summary:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
 h1 { margin: .5rem 0 0 } h2 { border-bottom: 1px solid var(--line); margin-top: 2.5rem; padding-bottom: .3rem }
-h4 { margin: 1.2rem 0 .3rem } nav.top a { margin-right: 1rem }
+h4 { margin: 1.2rem 0 .3rem } h5 { margin: .6rem 0 .2rem }
+input { font: inherit; padding: .3rem; width: 100%; max-width: 24rem } [hidden] { display: none }
+:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px }
+ nav.top a { margin-right: 1rem }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .5rem 0; padding: .5rem .8rem }
 details details { background: var(--soft) } details:target { border-color: var(--ink); border-width: 2px }
 summary { cursor: pointer } code, pre { font: 14px/1.45 ui-monospace, monospace }

@@ -4,8 +4,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import resolved
-from app.http.reference import errors, samples
+from app.http.openapi.parts import resolved
+from app.http.reference import errors, examples, samples
 from app.http.reference.frame import NO, YES, prose, table
 from app.http.reference.schemas import properties_table, sample, type_of
 
@@ -26,6 +26,7 @@ def rendered(document: Part, path: str, method: str, operation: Part) -> str:
         _body(document, operation),
         "".join(_answers(document, operation)),
         _errors(operation),
+        examples.rendered(name),
         samples.rendered(document, path, method, operation),
     )
     return f"<details id='{name}'><summary>{head}</summary>{''.join(parts)}</details>"
@@ -34,7 +35,9 @@ def rendered(document: Part, path: str, method: str, operation: Part) -> str:
 def _access(operation: Part) -> str:
     if operation.get("security") == []:
         return "Needs no session."
-    return "Needs a session, by bearer token or cookie."
+    return (
+        "Needs a session: <code>Authorization: Bearer</code>, or the cookie with <code>X-CSRF-Token</code> for writes."
+    )
 
 
 def _parameters(document: Part, operation: Part) -> str:
@@ -53,8 +56,9 @@ def _body(document: Part, operation: Part) -> str:
     if not body:
         return ""
     schema = next(iter(body["content"].values()))["schema"]
-    shape = f"<details><summary>Shape</summary><pre>{html.escape(sample(document, schema))}</pre></details>"
-    return _titled("Body", properties_table(document, schema, "Body") + shape)
+    shape = f"<details><summary>Shape</summary><pre tabindex=0>{html.escape(sample(document, schema))}</pre></details>"
+    needed = "" if body.get("required", True) else "<p class=soft>May be left out.</p>"
+    return _titled("Body", needed + properties_table(document, schema, "Body") + shape)
 
 
 def _answers(document: Part, operation: Part) -> list[str]:
@@ -63,17 +67,33 @@ def _answers(document: Part, operation: Part) -> list[str]:
         if status >= "400":
             continue
         answer = resolved(document, reference)
-        headers = ", ".join(f"<code>{name}</code>" for name in answer.get("headers", {}))
-        parts = f"<p>{prose(answer['description'])}</p><p class=soft>Headers: {headers}</p>"
+        parts = f"<p>{prose(answer['description'])}</p>{_headers(document, answer, status)}"
         for content in answer.get("content", {}).values():
             parts += properties_table(document, content.get("schema", {}), f"Answer {status}")
         found.append(_titled(f"Answer {status}", parts))
     return found
 
 
+def _headers(document: Part, answer: Part, status: str) -> str:
+    rows = [
+        f"<tr><td><code>{name}</code><td>{prose(resolved(document, each).get('description', ''))}</tr>"
+        for name, each in answer.get("headers", {}).items()
+    ]
+    return table(("Header", "Meaning"), rows, f"Headers of {status}")
+
+
 def _errors(operation: Part) -> str:
-    links = ", ".join(errors.link(status) for status in sorted(operation["responses"]) if status >= "400")
-    return _titled("Errors", f"<p>{links}</p>" if links else "")
+    own = operation.get("x-error-codes", {})
+    rows = [
+        f"<tr><td>{errors.link(status)}<td>{', '.join(map(_code, own.get(status, ())))}</tr>"
+        for status in sorted(operation["responses"])
+        if status >= "400"
+    ]
+    return _titled("Errors", table(("Status", "Codes of this operation"), rows, "Errors"))
+
+
+def _code(code: str) -> str:
+    return f"<a href='/docs/errors#{code}'><code>{code}</code></a>"
 
 
 def _titled(title: str, content: str) -> str:

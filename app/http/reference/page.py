@@ -4,13 +4,16 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import operations
-from app.http.reference.frame import framed, prose
+from app.http.answering import page_script
+from app.http.openapi.parts import operations
+from app.http.reference.frame import framed, prose, table
 from app.http.reference.operations import rendered
 
 INTRO = (
-    "<p>Press <kbd>Ctrl</kbd>+<kbd>F</kbd> to search: browsers look into closed entries too. Names such as "
-    "<code>payInvoice</code> are those of generated clients.</p>"
+    "<p>Names such as <code>payInvoice</code> are those of generated clients. Required fields are marked "
+    "<span class=required>yes</span>.</p>"
+    "<search><label for=search>Search</label> <input id=search type=search autocomplete=off "
+    "placeholder='invoice, placeOrder, /api/cases …'> <output for=search id=found></output></search>"
 )
 
 
@@ -27,7 +30,19 @@ def page(document: Mapping[str, Any]) -> bytes:
         + "</section>"
         for tag, found in by_tag.items()
     )
-    return framed(f"{info['title']} API", about + INTRO + _index(by_tag) + sections)
+    return framed(
+        f"{info['title']} API", about + INTRO + _always(document) + _index(by_tag) + sections + page_script.element()
+    )
+
+
+def _always(document: Mapping[str, Any]) -> str:
+    rows = [
+        f"<tr><td><code>{name}</code><td>{prose(each['description'])}</tr>"
+        for name, each in document.get("x-headers-of-every-answer", {}).items()
+    ]
+    return "<h2 id='headers'>Headers of every answer</h2>" + table(
+        ("Header", "Meaning"), rows, "Headers of every answer"
+    )
 
 
 def _index(by_tag: Mapping[str, list[tuple[str, str, Mapping[str, Any]]]]) -> str:

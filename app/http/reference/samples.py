@@ -4,7 +4,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from app.http.openapi.document import resolved
+from app.http.openapi.parts import resolved
+from app.http.reference import examples
 from app.http.reference.schemas import sample
 
 Part = Mapping[str, Any]
@@ -15,7 +16,7 @@ def rendered(document: Part, path: str, method: str, operation: Part) -> str:
     body = _body(document, operation)
     needed = _headers(document, operation, body)
     shown = "".join(
-        f"<h4>{title}</h4><pre>{html.escape(text)}</pre>"
+        f"<h4>{title}</h4><pre tabindex=0>{html.escape(text)}</pre>"
         for title, text in (("curl", _curl(path, method, needed, body)), ("fetch", _fetch(path, method, needed, body)))
     )
     return f"<details><summary>Samples</summary>{shown}</details>"
@@ -34,13 +35,15 @@ def _headers(document: Part, operation: Part, body: str) -> dict[str, str]:
 def _body(document: Part, operation: Part) -> str:
     if "requestBody" not in operation:
         return ""
-    return sample(document, next(iter(operation["requestBody"]["content"].values()))["schema"])
+    recorded = examples.request_of(operation["operationId"])
+    return recorded or sample(document, next(iter(operation["requestBody"]["content"].values()))["schema"])
 
 
 def _curl(path: str, method: str, headers: Mapping[str, str], body: str) -> str:
     lines = [f"curl -X {method.upper()} 'https://API-HOST{path}'"]
     lines += [f"  -H '{name}: {value}'" for name, value in headers.items()]
-    lines += [f"  -d '{body}'"] if body else []
+    quoted = body.replace("'", "'\\''")
+    lines += [f"  -d '{quoted}'"] if body else []
     return " \\\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from app.http.openapi.document import resolved
+from app.http.openapi.parts import resolved
 from app.http.reference.frame import NO, YES, prose, table
 
 Part = Mapping[str, Any]

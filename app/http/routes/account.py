@@ -47,7 +47,7 @@ IfMatch = Annotated[
 
 @put(
     "/api/account/address",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS, shows_state=True),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_ADDRESS, consistency_token=True, shows_state=True),
     status_code=200,
     operation_id="replaceAddress",
     summary="Change the billing address",
@@ -79,7 +79,7 @@ async def put_address(
 
 @patch(
     "/api/account/profile",
-    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE, shows_state=True),
+    policy=Policy(roles=CUSTOMER, command=CHANGE_PROFILE, consistency_token=True, shows_state=True),
     status_code=200,
     operation_id="updateProfile",
     summary="Change the profile",

@@ -56,7 +56,14 @@ async def attach_to_case(
     operation_id="getAttachment",
     summary="Read an attachment",
     tags=["Support"],
-    responses={200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream")},
+    responses={
+        200: ResponseSpec(
+            bytes,
+            generate_examples=False,
+            media_type="application/octet-stream",
+            description="The bytes of the file, as a download.",
+        )
+    },
 )
 async def get_attachment(
     actor: Caller,

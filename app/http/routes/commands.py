@@ -25,6 +25,7 @@ class CommandStep(Struct, frozen=True, kw_only=True):
 
     upstream: str
     operation: str
+    """The name of the call."""
     attempt: int
     at: datetime
     error_code: str | None
@@ -48,6 +49,7 @@ class CommandStatus(Struct, frozen=True, kw_only=True):
     command_id: UUID
     name: str
     state: Literal["running", "queued", "done", "failed"]
+    """Whether it runs, waits for a system that is away, is done, or has failed."""
     status: int | None
     started_at: datetime
     finished_at: datetime | None

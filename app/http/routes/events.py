@@ -81,8 +81,11 @@ class Changed(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     id: str
+    """The id of what changed."""
     version: int
+    """The version of the account that changed it."""
     outcome: Outcome | None = None
+    """How the command ended; only with `command.settled`."""
 
 
 @get(

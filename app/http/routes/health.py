@@ -34,8 +34,10 @@ class UpstreamHealth(Struct, frozen=True, kw_only=True):
 
     upstream: str
     state: str
+    """`closed`: calls go through; `open`: none before `retry_at`; `half_open`: one call probes."""
     since: datetime
     retry_at: datetime | None
+    """When the next call may be made; null if calls go through."""
     reason: str | None
 
 
@@ -45,11 +47,17 @@ class Ready(Struct, frozen=True, kw_only=True):
     when they cannot be read."""
 
     status: str
+    """`ok`, `degraded` (it serves), `unavailable` or `stopping`."""
     reasons: list[str]
+    """What is unhealthy."""
     postgres: str
+    """Whether Postgres answers."""
     redis: str
+    """Whether Redis answers."""
     upstreams: list[UpstreamHealth]
+    """The circuit breakers of the upstreams."""
     feeds: list[FeedStanding] | None
+    """The change feeds; null where they cannot be read."""
 
 
 class FeedHealth(Struct, frozen=True, kw_only=True):
@@ -57,6 +65,7 @@ class FeedHealth(Struct, frozen=True, kw_only=True):
 
     feed: str
     state: str
+    """The state that the feed reports."""
     age_seconds: float | None
     last_event_age_seconds: float | None
     position_age_seconds: float | None
@@ -67,7 +76,9 @@ class InboxHealth(Struct, frozen=True):
     """Changes that were received and are not applied yet."""
 
     waiting: int
+    """How many wait."""
     oldest_age_seconds: float
+    """The age of the oldest one in seconds."""
 
 
 class CacheHealth(Struct, frozen=True, kw_only=True):
@@ -77,17 +88,29 @@ class CacheHealth(Struct, frozen=True, kw_only=True):
     sessions."""
 
     status: str
+    """`ok`, or `degraded` when a part is unhealthy."""
     feeds: list[FeedHealth]
+    """The change feeds."""
     canaries: list[Canary]
+    """The last canary of each feed."""
     inbox: InboxHealth
+    """Changes that were received and wait."""
     parked: int
+    """Changes that could not be applied and wait for a decision."""
     untold: int
+    """Changes that subscribers were not told of yet."""
     drift: list[Drift]
+    """The last reconciliations."""
     redis: bool
+    """Whether Redis answers."""
     redis_state: Literal["ok", "refusing", "away"]
+    """The circuit breaker of Redis."""
     redis_reason: str
+    """Why Redis is avoided; null if it is not."""
     answers: Layers
+    """The cache of answers of this process."""
     sessions: int
+    """The sessions that this process remembers."""
 
 
 class Readiness(Struct, frozen=True):

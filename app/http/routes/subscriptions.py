@@ -44,6 +44,7 @@ class PlanChangeAnswer(PlanChanged, kw_only=True, frozen=True):
     """The progress of the change, and the current subscription."""
 
     subscription: SubscriptionAnswer | None
+    """The subscription as it is now; null where it cannot be shown."""
 
 
 @post(

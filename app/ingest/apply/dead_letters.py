@@ -40,12 +40,14 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     """
 
     id: int
+    """The id of the dead letter."""
     entry_id: int
     source: str
     object: str
     record_id: str
     error: str
     stack: str
+    """Where the error was raised."""
     attempts: int
     parked_at: datetime
     resolution: str | None
@@ -56,7 +58,9 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
     occurred_at: datetime | None
     received_at: datetime | None
     data: Any
+    """The change as it was received, personal data hidden."""
     mirrored: Any
+    """The mirrored record, personal data hidden; null without one."""
     waiting: int
 
 

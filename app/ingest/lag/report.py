@@ -26,7 +26,9 @@ class Feed(Struct, frozen=True, kw_only=True):
 
     feed: str
     state: str
+    """The state that the feed reports."""
     leader: str | None = None
+    """The process that follows it; null without one."""
     error: str | None = None
     age_seconds: float | None = None
     last_event_age_seconds: float | None = None
@@ -41,7 +43,9 @@ class Lane(Struct, frozen=True, kw_only=True):
     """
 
     lane: str
+    """The name of the lane."""
     open: int
+    """How many are open."""
     oldest_seconds: float = 0.0
 
 
@@ -51,6 +55,7 @@ class Drift(Struct, frozen=True, kw_only=True):
     source: str
     object: str
     checked: int
+    """How many records were compared."""
     differing: int
     age_seconds: float
 
@@ -75,7 +80,9 @@ class Canary(Struct, frozen=True, kw_only=True):
 
     feed: str
     sent_age_seconds: float
+    """How long ago it was sent, in seconds."""
     took_seconds: float | None
+    """How long it took to return, in seconds; null until it does."""
 
 
 class GenerationAge(Struct, frozen=True, kw_only=True):
@@ -85,6 +92,7 @@ class GenerationAge(Struct, frozen=True, kw_only=True):
     generation: int
     projector_version: int
     state: str
+    """The state of the generation."""
 
 
 class UnreadableField(Struct, frozen=True, kw_only=True):
@@ -93,9 +101,11 @@ class UnreadableField(Struct, frozen=True, kw_only=True):
     source: str
     object: str
     field: str
+    """The name of the field."""
     count: int
     record_id: str
     last_age_seconds: float
+    """How long ago it last happened, in seconds."""
 
 
 class UpstreamAway(Struct, frozen=True, kw_only=True):
@@ -103,7 +113,9 @@ class UpstreamAway(Struct, frozen=True, kw_only=True):
 
     upstream: str
     state: str
+    """The state of its circuit breaker."""
     seconds: float
+    """For how long, in seconds."""
     error: str | None
 
 
@@ -119,16 +131,27 @@ class Measures(Struct, frozen=True, kw_only=True):
 
     at: datetime
     feeds: list[Feed]
+    """The change feeds."""
     lanes: list[Lane]
+    """The lanes of the inbox."""
     dead_letters: Backlog
+    """Dead letters that are open."""
     notices_untold: Backlog
+    """Changes that subscribers were not told of yet."""
     fanouts: Backlog
+    """Changed records whose many rows are recomputed in the background."""
     drift: list[Drift]
+    """The last reconciliations."""
     canaries: list[Canary]
+    """The last canary of each feed."""
     generations: list[GenerationAge]
+    """The serving generations."""
     unreadables: list[UnreadableField] = []
+    """Fields that could not be read."""
     upstreams_away: list[UpstreamAway] = []
+    """Upstreams that are not called at present."""
     price_drift: list[PriceDrift] = []
+    """Prices that differ from the billing system's."""
 
 
 def concerns(measured: Measures) -> Iterator[str]:

@@ -40,14 +40,22 @@ class Generation(Struct, frozen=True, kw_only=True):
     generation: int
     projector_version: int
     state: str
+    """The state of the generation."""
     epoch: int
+    """Grows when the filling begins again."""
     cursor: str
+    """How far the filling has come."""
     filled: int
+    """How many groups are filled."""
     expected: int
+    """How many groups are to be filled."""
     report: dict[str, Any]
+    """What the comparison with the serving generation found."""
     started_at: datetime
     served_at: datetime | None
+    """When it began to serve; null before."""
     retired_at: datetime | None
+    """When it was replaced; null while it serves or is built."""
 
 
 class Target(Struct, frozen=True):

@@ -19,10 +19,12 @@ class ReceivedChange(Struct, frozen=True, kw_only=True):
     """A change received for a record, and its outcome. Open while `settled_at` is None."""
 
     id: int
+    """The id of the change."""
     origin: str
     kind: str
     version: int
     echo: bool
+    """Whether the portal itself made the change."""
     received_at: datetime
     settled_at: datetime | None
     outcome: str | None
@@ -34,6 +36,7 @@ class Letter(Struct, frozen=True, kw_only=True):
     """A dead letter of a record, open while `resolution` is None. In full: `portal dead-letters show ID`."""
 
     id: int
+    """The id of the dead letter."""
     entry_id: int
     parked_at: datetime
     resolution: str | None
@@ -43,11 +46,14 @@ class State(Struct, frozen=True, kw_only=True):
     """The mirrored state of a record, without its data."""
 
     parent_id: str | None
+    """The upstream's id of the record it belongs to; null without one."""
     owner_id: str | None
     version: int
     occurred_at: datetime
     verified_at: datetime
+    """When it last equalled its source."""
     deleted: bool
+    """Whether it was deleted upstream."""
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -67,7 +73,9 @@ class Source(Struct, frozen=True, kw_only=True):
     record: State | None
     entries: list[ReceivedChange]
     earlier: int
+    """The number of earlier changes that are not listed."""
     letters: list[Letter]
+    """The dead letters of the record."""
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -80,12 +88,16 @@ class Explanation(Struct, frozen=True, kw_only=True):
     """
 
     resource: str
+    """The kind of row."""
     item_id: str
     owner_id: str | None
     account_id: UUID | None
     generation: int
     generation_version: int
+    """The projector's version that filled the generation."""
     projector_version: int
     rows: list[Row]
+    """The rows as served."""
     sources: list[Source]
+    """The records that contribute."""
     remarks: list[str]

@@ -82,17 +82,23 @@ class Layers(Struct, frozen=True, kw_only=True):
     """
 
     entries: int
+    """The number of answers in memory."""
     bytes: int
+    """The size of the answers in memory."""
     most_bytes: int
+    """The bound of their size."""
     evicted: int
+    """Answers that made room for others."""
     stamps: int
     leased: bool
+    """Whether the process may answer from memory now."""
     hits: int
     copied: int
     drawn: int
     shared: int
     unkept: int
     hit_rate: float
+    """The part of the requests that memory answered."""
 
 
 class AnswerCache:

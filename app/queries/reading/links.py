@@ -60,6 +60,7 @@ class Links(Struct, frozen=True, kw_only=True):
     """Ids of related items, the newest fifty of each kind; for the item's own kind its own id alone."""
 
     order_ids: list[str]
+    """The orders."""
     subscription_ids: list[str]
     invoice_ids: list[str]
 

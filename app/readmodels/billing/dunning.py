@@ -95,6 +95,7 @@ class LastDecline(Worded, frozen=True, kw_only=True):
     """Why the last charge failed: a code as in the table of errors, and a sentence."""
 
     code: str
+    """The code of the refusal, as in the table of errors."""
     text: str
     text_phrases: tuple[Phrase, ...] = ()
 

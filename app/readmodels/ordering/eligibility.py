@@ -1,8 +1,10 @@
 """Eligibility of one address of an account for Internet service, as staff determined it with the carrier."""
 
+from typing import Annotated
+
 from msgspec import Struct
 
-from app.intake.words import folded
+from app.intake.words import folded, one_of
 from app.readmodels.table import Table
 from app.words.sentence import Phrase, say
 from app.words.worded import Worded
@@ -16,6 +18,8 @@ TEXTS = {
     "not_available": say("account.eligibility_not_available"),
 }
 
+StatusWord = Annotated[str, one_of(TEXTS)]
+"""The customer's status; a word of staff's that is not known counts as `checking`."""
 STATUSES = {
     "not requested": "not_requested",
     "pending": "checking",
@@ -58,10 +62,13 @@ class Internet(Worded, frozen=True):
     """Internet eligibility. `offering` is the line available at the address, e.g. `Home 1G`. `address` is the one that
     the check is about, in one line; null while nobody has recorded it, and then it is the billing address on file."""
 
-    status: str
+    status: StatusWord
+    """The state of the check."""
     text: str
     offering: str | None
+    """The line available at the address, e.g. `Home 1G`; null where none is, or it is not known."""
     address: str | None = None
+    """The address that the check is about, in one line; null where none is known."""
     text_phrases: tuple[Phrase, ...] = ()
 
 
@@ -69,3 +76,4 @@ class Eligibility(Struct, frozen=True):
     """Current state per category."""
 
     internet: Internet
+    """The state of internet at the address."""

@@ -13,7 +13,7 @@ import pytest
 
 from app.cli.document import unconfigured
 from app.commands.identity.sessions import session_store
-from app.http.openapi.document import operations
+from app.http.openapi.parts import operations
 from app.http.policies import policy
 from app.http.policies.table import DeclaredRoute, routes_of
 from app.settings import Settings

@@ -30,7 +30,7 @@ async def shop(settings: Settings, pool: asyncpg.Pool, redis: Redis) -> AsyncIte
 def documented(kind: str) -> set[str]:
     """Names of every header that the document says a caller may send, or gets."""
     from app.cli.document import openapi_document
-    from app.http.openapi.document import resolved
+    from app.http.openapi.parts import resolved
 
     document = msgspec.json.decode(openapi_document())
     found: set[str] = set()

@@ -7,7 +7,7 @@ become wider and answers only narrower, apart from new values of an enum: client
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.http.openapi.document import operations, resolved
+from app.http.openapi.parts import operations, resolved
 
 Part = Mapping[str, Any]
 BOUNDS = (("maxLength", 1), ("maxItems", 1), ("maximum", 1), ("minLength", -1), ("minItems", -1), ("minimum", -1))
@@ -111,12 +111,17 @@ def _answers(old: Part, new: Part, before: Part, after: Part) -> Iterator[str]:
             yield f"does not answer {status} any more"
             continue
         was, now = resolved(old, reference), resolved(new, after["responses"][status])
-        for name in sorted(set(was.get("headers", {})) - set(now.get("headers", {}))):
+        for name in sorted(_headers(old, was) - _headers(new, now)):
             yield f"the header {name} of {status} is gone"
         if "content" in was:
             kinds = set(was["content"]) - set(now.get("content", {}))
             yield from (f"does not answer {each} any more" for each in sorted(kinds))
             yield from _answer(old, new, _content(was), _content(now), "", 0)
+
+
+def _headers(document: Part, answer: Part) -> set[str]:
+    """Return the headers of an answer, with those that the document promises for every answer."""
+    return set(answer.get("headers", {})) | set(document.get("x-headers-of-every-answer", {}))
 
 
 def _content(part: Part) -> Part:

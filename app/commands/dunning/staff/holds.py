@@ -55,14 +55,20 @@ class Hold(Struct, frozen=True, kw_only=True):
     """A hold of an invoice, or of everything of an account. `until` is its last day; null for one without an end."""
 
     hold_id: int
+    """The id of the hold."""
     account_id: str
     whmcs_invoice_id: int | None
     reason: str
+    """Why it was placed."""
     until: date | None
+    """The last day of it; null for one without an end."""
     placed_by: str
+    """Who placed it."""
     placed_at: datetime
     lifted_by: str | None
+    """Who lifted it; null while it holds."""
     lifted_at: datetime | None
+    """When it was lifted; null while it holds."""
 
 
 class HoldTarget(Struct, frozen=True):

@@ -77,15 +77,20 @@ class DunnedInvoice(Struct, frozen=True, kw_only=True):
     account_id: str
     whmcs_client_id: int
     state: JournalState
+    """The state of the dunning."""
     slot: int
+    """The planned attempts that have passed."""
     attempts: int
     max_attempts: int
     next_attempt_at: datetime | None
     suspend_on: date | None
     suspended_at: datetime | None
     last_decline_kind: str | None
+    """The kind of the last refusal; null without one."""
     last_decline_code: str | None
+    """The code of the last refusal; null without one."""
     ended_reason: str | None
+    """Why the dunning ended; null while it goes on."""
     due_on: date
     subscription_ids: list[str]
     started_at: datetime
@@ -94,7 +99,9 @@ class DunnedInvoice(Struct, frozen=True, kw_only=True):
     balance: Decimal | None
     currency: str | None
     hold_reason: str | None
+    """Why it is on hold; null if it is not."""
     hold_until: date | None
+    """The last day of the hold; null without one."""
 
 
 class JournalStep(Struct, frozen=True, kw_only=True):
@@ -102,8 +109,10 @@ class JournalStep(Struct, frozen=True, kw_only=True):
 
     at: datetime
     round: int
+    """The planned attempt that it belongs to."""
     step: str
     number: int
+    """The number of the try."""
     detail: dict[str, Any]
 
 
@@ -112,6 +121,7 @@ class DunningSuspension(Struct, frozen=True, kw_only=True):
 
     subscription_id: str
     begun_at: datetime
+    """When the suspension began."""
     suspended_at: datetime | None
     ended_at: datetime | None
     outcome: str | None
@@ -122,8 +132,11 @@ class DunningStory(Struct, frozen=True, kw_only=True):
 
     dunning: DunnedInvoice | None
     steps: list[JournalStep]
+    """Every step, the oldest first."""
     holds: list[Hold]
+    """The holds, lifted ones included."""
     suspensions: list[DunningSuspension]
+    """The suspended services."""
 
 
 class DunningCounts(Struct, frozen=True, kw_only=True):
@@ -131,12 +144,19 @@ class DunningCounts(Struct, frozen=True, kw_only=True):
     `unrestored` services that are suspended although their invoice is settled."""
 
     trying: int
+    """Invoices that are charged again."""
     grace: int
+    """Invoices that wait for the day of suspension."""
     suspended: int
+    """Invoices with suspended services."""
     held: int
+    """Invoices on hold."""
     late: int
+    """Invoices past their day of suspension."""
     stuck: int
+    """Invoices without progress."""
     unrestored: int
+    """Services that are suspended although nothing is owed."""
 
 
 async def listed(pool: asyncpg.Pool, settings: Settings, state: JournalState | None, limit: int) -> list[DunnedInvoice]:

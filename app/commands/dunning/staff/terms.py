@@ -23,8 +23,11 @@ class PolicyTerms(Struct, frozen=True, kw_only=True):
     suspension ever. `subject` is `usual`, or the client group or product that it is for."""
 
     subject: str
+    """Whose invoices it is for."""
     retry_days: tuple[int, ...]
+    """The days after the due date on which it is charged."""
     grace_days: int | None
+    """The days from the last attempt to the suspension; null: none ever."""
 
 
 class TaskTerms(Struct, frozen=True, kw_only=True):
@@ -47,9 +50,11 @@ class DunningTerms(Struct, frozen=True, kw_only=True):
     """
 
     policies: list[PolicyTerms]
+    """The policies by subject."""
     tasks: list[TaskTerms]
     hour: int
     time_zone: str
+    """The time zone of its days."""
     holidays: str
     suspensions_per_day_percent: float
     stopped: str | None

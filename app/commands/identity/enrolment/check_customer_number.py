@@ -29,7 +29,9 @@ class CustomerNumberChecked(Struct, frozen=True):
     """The result of the lookup. After the reason `already_registered`, log in or link the billing account."""
 
     can_sign_up: bool
+    """Whether the number can sign up."""
     reason: Literal["unknown", "already_registered"] | None
+    """Why it cannot; null if it can."""
 
 
 async def check_customer_number(ctx: Context, actor: Actor, request: CheckCustomerNumber) -> Done:

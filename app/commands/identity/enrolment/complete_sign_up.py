@@ -34,7 +34,9 @@ class CompleteSignUp(Struct, forbid_unknown_fields=True, kw_only=True):
 
     signup_token: Annotated[str, Meta(max_length=200)]
     code: SignUpCode
+    """The code from the mail, or from the letter."""
     email_code: SignUpCode = ""
+    """The code that was mailed to the address given at sign-up, once it is asked for."""
 
 
 async def complete_sign_up(ctx: Context, actor: Actor, request: CompleteSignUp) -> Done:

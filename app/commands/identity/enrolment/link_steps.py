@@ -29,6 +29,7 @@ class BillingAccount(Struct, frozen=True, kw_only=True):
     """A billing account that the login owns. `name` is the company's if there is one."""
 
     billing_account_id: str
+    """The id to choose it by."""
     name: str
     customer_number: str
 
@@ -39,7 +40,9 @@ class LinkOffered(Struct, frozen=True, kw_only=True):
 
     link_token: str
     next: NextStep
+    """What the next step asks for."""
     billing_accounts: list[BillingAccount]
+    """The accounts to choose from, if `next` is `choice`."""
     expires_in_seconds: int = enrolments.LIFE_SECONDS
 
 
@@ -55,6 +58,7 @@ class ChooseBillingAccount(Struct, forbid_unknown_fields=True):
 
     link_token: LinkToken
     billing_account_id: Annotated[str, Meta(max_length=20)]
+    """The id of the chosen account."""
 
 
 FIRST: Mapping[NextStep, Sentence] = {

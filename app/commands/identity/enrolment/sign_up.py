@@ -45,6 +45,7 @@ class SignUpAddress(Struct, forbid_unknown_fields=True, kw_only=True):
     address2: Annotated[LineOrNothing, Meta(max_length=100)] = ""
     city: ShortName
     state: ShortName
+    """Prefecture, state or province; in Japan one of the 47, in kanji or letters."""
     postcode: Annotated[Postcode, Meta(min_length=1, max_length=20)]
     country: Annotated[Country, Meta(max_length=10)]
 
@@ -59,6 +60,7 @@ class SignUp(Struct, forbid_unknown_fields=True, kw_only=True):
     phone: Annotated[Phone, Meta(max_length=60)]
     customer_number: Annotated[CustomerNumber, Meta(min_length=1, max_length=40)]
     address: SignUpAddress
+    """The billing address."""
 
 
 class SignUpBegun(Struct, frozen=True):

@@ -68,13 +68,19 @@ class Session(Struct, frozen=True, kw_only=True):
     """One session of a user. `current`: it is the session of this request."""
 
     session_id: UUID
+    """The id of the session, to end it by."""
     current: bool
+    """Whether it is the session of this request."""
     created_at: datetime
     last_seen_at: datetime
+    """When it was last used."""
     expires_at: datetime
     address: str
+    """The address from which it was opened."""
     user_agent: str
+    """The browser, as it names itself."""
     mfa: bool
+    """Whether it has proven a second factor."""
 
 
 async def open_session(

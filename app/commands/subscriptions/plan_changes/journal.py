@@ -40,13 +40,18 @@ class PlanChange(Struct, frozen=True, kw_only=True):
     category: str
     sku: str
     product_id: str
+    """WHMCS's id of the product."""
     product_name: str
     plan_code: str
+    """The plan's code at the provider."""
     agreed_amount: Decimal | None
+    """The price per period that the customer agreed to; null for changes of former releases."""
     currency: str | None
     billing_cycle: str | None
     state: PlanChangeState
+    """The state of the change."""
     whmcs_order_id: str | None
+    """WHMCS's id of the upgrade; null before it is made."""
     invoice_id: str | None
     attempts: int
     error_code: str | None

@@ -67,10 +67,12 @@ class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
     `error_message` for staff."""
 
     schedule_id: UUID
+    """The id of the scheduled change."""
     account_id: UUID
     subscription_id: str
     whmcs_client_id: str
     present_name: str
+    """The plan that the service had."""
     sku: str
     product_name: str
     direction: Direction
@@ -80,6 +82,7 @@ class ScheduledPlanChange(Struct, frozen=True, kw_only=True):
     effective_date: date
     due_at: datetime
     state: ScheduleState
+    """The state of the change."""
     invoice_id: str | None
     attempts: int
     error_code: str | None

@@ -34,7 +34,9 @@ class RetryCapture(Struct, forbid_unknown_fields=True):
 
     invoice_id: Annotated[Digits, Meta(max_length=20)]
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
+    """Why it is charged; the audit log keeps it."""
     key: Annotated[Line, Meta(min_length=8, max_length=100)]
+    """A key of your choice: with the same one it is charged once."""
     account_id: UUID | None = None
 
 
@@ -42,6 +44,7 @@ class StateCapture(Struct, forbid_unknown_fields=True):
     """What came of an attempt, and what shows it. `transaction_id` is WHMCS's id of the payment, if it is booked."""
 
     outcome: Literal["charged", "not_charged"]
+    """What came of it."""
     evidence: Annotated[Line, Meta(min_length=1, max_length=255)]
     transaction_id: Annotated[Digits, Meta(max_length=20)] | None = None
 

@@ -43,7 +43,9 @@ class PlaceHold(Struct, forbid_unknown_fields=True):
     """
 
     until: date | None
+    """The last day of it; null for one without an end."""
     reason: Reason
+    """Why it is placed; the audit log keeps it."""
     whole_account: bool = False
 
 
@@ -51,6 +53,7 @@ class LiftHold(Struct, forbid_unknown_fields=True):
     """The reason, which the audit log keeps; `whole_account` lifts the hold of the account that has the invoice."""
 
     reason: Reason
+    """Why it is lifted; the audit log keeps it."""
     whole_account: bool = False
 
 

@@ -46,14 +46,18 @@ class Decided(Struct, frozen=True):
     """The effect of a decision; `already` were decided before."""
 
     ids: list[int]
+    """The ids that were decided now."""
     already: list[int]
+    """The ids that were decided before."""
 
 
 class Projections(Struct, frozen=True):
     """The lag of the portal, and the generations of all read models."""
 
     measures: Measures
+    """The lag of the portal."""
     generations: list[Generation]
+    """The generations of all read models."""
 
 
 class RebuildAsked(Struct, frozen=True):

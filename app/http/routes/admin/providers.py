@@ -30,6 +30,7 @@ class Repaired(Struct, frozen=True):
     """The subscriptions that the worker looks at now: those of the named ones that the portal provisioned."""
 
     repaired: list[str]
+    """The subscriptions that are looked at now."""
 
 
 @get(

@@ -23,8 +23,10 @@ class Schedule(Struct, frozen=True):
     """Every job, who automates which task of billing, and the emergency stop that is in force, if any."""
 
     jobs: list[ListedJob]
+    """The jobs."""
     tasks: list[TaskState]
     stop: MoneyStop | None
+    """The emergency stop that is in force; null without one."""
 
 
 class ClockRuns(Struct, frozen=True):

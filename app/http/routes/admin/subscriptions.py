@@ -37,12 +37,14 @@ class Termination(Struct, forbid_unknown_fields=True):
 
     reason: Annotated[Line, Meta(min_length=1, max_length=255)]
     confirm: Annotated[Digits, Meta(max_length=20)]
+    """The id of the subscription, as confirmation."""
 
 
 class Reissue(Struct, forbid_unknown_fields=True):
     """The EID of the new phone."""
 
     eid: Annotated[Eid, Meta(max_length=100)]
+    """The EID of the new phone."""
 
 
 class PlanChanges(Struct, frozen=True):

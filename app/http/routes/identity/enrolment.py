@@ -82,7 +82,12 @@ async def signup(request: AnyRequest, actor: Caller, data: JSONBody[SignUp]) -> 
 @post(
     "/api/auth/signup/complete",
     policy=Policy(
-        roles=ANYBODY, limit="auth", command=COMPLETE_SIGN_UP, consistency_token=True, problems=(NotAuthenticated,)
+        roles=ANYBODY,
+        limit="auth",
+        command=COMPLETE_SIGN_UP,
+        consistency_token=True,
+        session="begins",
+        problems=(NotAuthenticated,),
     ),
     status_code=201,
     operation_id="completeSignUp",
@@ -145,7 +150,7 @@ async def link_choice(request: AnyRequest, actor: Caller, data: JSONBody[ChooseB
 
 @post(
     "/api/auth/link/complete",
-    policy=Policy(roles=ANYBODY, limit="auth", command=COMPLETE_LINK, consistency_token=True),
+    policy=Policy(roles=ANYBODY, limit="auth", command=COMPLETE_LINK, consistency_token=True, session="begins"),
     status_code=201,
     operation_id="completeLink",
     summary="Finish linking",

@@ -28,16 +28,21 @@ class Me(Struct, frozen=True, kw_only=True):
 
     user: User
     account_id: UUID | None
+    """The account; null for staff."""
     csrf_token: str
     second_factor_on: bool
+    """Whether the user has a second factor."""
     second_factor_proven: bool
+    """Whether this session has proven it."""
     expires_at: datetime
+    """When the session ends at the latest."""
     idle_expires_at: datetime
+    """When it ends if nothing is requested until then."""
 
 
 @post(
     "/api/auth/login",
-    policy=Policy(roles=ANYBODY, limit="auth", problems=(NotAuthenticated,)),
+    policy=Policy(roles=ANYBODY, limit="auth", session="begins", problems=(NotAuthenticated,)),
     status_code=200,
     operation_id="logIn",
     summary="Log in",
@@ -58,7 +63,7 @@ async def login(request: AnyRequest, actor: Caller, context: AppContext, data: J
 
 @post(
     "/api/auth/logout",
-    policy=Policy(roles=SIGNED_IN, second_factor=False),
+    policy=Policy(roles=SIGNED_IN, second_factor=False, session="ends"),
     status_code=204,
     operation_id="logOut",
     summary="Log out",

@@ -43,7 +43,7 @@ async def enrol(request: AnyRequest, actor: Caller, data: JSONBody[EnrolSecondFa
 
 @post(
     "/api/auth/mfa/confirm",
-    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=CONFIRM_SECOND_FACTOR),
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=CONFIRM_SECOND_FACTOR, session="begins"),
     status_code=200,
     operation_id="confirmSecondFactor",
     summary="Confirm the second factor",
@@ -60,7 +60,7 @@ async def confirm(
 
 @post(
     "/api/auth/mfa/disable",
-    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=DISABLE_SECOND_FACTOR),
+    policy=Policy(roles=SIGNED_IN, second_factor=False, limit="auth", command=DISABLE_SECOND_FACTOR, session="begins"),
     status_code=200,
     operation_id="disableSecondFactor",
     summary="Turn the second factor off",

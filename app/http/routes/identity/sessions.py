@@ -74,7 +74,7 @@ async def end_session(
 
 @delete(
     "/api/auth/sessions",
-    policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSIONS, takes_key=False),
+    policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSIONS, takes_key=False, session="ends"),
     status_code=204,
     operation_id="endSessions",
     summary="Log out everywhere",
