@@ -23,6 +23,10 @@ class Phrase(Struct, frozen=True):
     """A phrase of a sentence: its stable code, and the parameters with which it is said.
 
     Days are ISO dates, amounts have `amount` and `currency`, and a phrase in a phrase is a list of phrases.
+
+    Attributes:
+        code: stable; the catalogs have a sentence for it in each language.
+        params: by name.
     """
 
     code: str

@@ -41,6 +41,7 @@ class ProfileChange(Struct, forbid_unknown_fields=True, kw_only=True):
     company: PersonName | UnsetType = UNSET
     phone: Telephone | UnsetType = UNSET
     language: Language | UnsetType = UNSET
+    """The language in which the customer is written to."""
 
 
 class ChangeProfile(Struct):

@@ -47,11 +47,17 @@ class Export(Struct, frozen=True, kw_only=True):
     then support can help."""
 
     export_id: UUID
+    """The id of the copy."""
     state: ExportState
+    """How far it is."""
     requested_at: datetime
+    """When it was asked for."""
     ready_at: datetime | None
+    """Since when it can be downloaded; null until then."""
     expires_at: datetime | None
+    """Until when it can be downloaded; null before it is ready."""
     size_bytes: int | None
+    """The size of the ZIP; null before it is ready."""
 
 
 async def request_export(ctx: Context, actor: Actor, request: RequestExport) -> Done:

@@ -54,6 +54,9 @@ class QueuedCommand(Worded, frozen=True, kw_only=True):
 
     Attributes:
         command_id: `GET /api/commands/{command_id}` tells how far it is; `command.settled` tells how it ended.
+        command: the name of the command.
+        state: always `queued`.
+        queued_at: when it was accepted.
         next_try_at: when it is tried next; earlier if the system is back earlier.
         expires_at: when it is given up if the system is still away.
         message: a sentence for the customer.

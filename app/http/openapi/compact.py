@@ -14,6 +14,8 @@ def compact(part: Any) -> None:
         for key, value in _SAYS_NOTHING.items():
             if part.get(key) is value:
                 del part[key]
+        if "in" in part and part.get("required") is False:
+            del part["required"]
         _say_once(part)
         _one_number(part)
         _as_base64(part)

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.http.openapi.shared_meanings import MEANINGS
+from app.words.worded import SUFFIX
 
 _SECTION = re.compile(r"^(Attributes|Args|Raises|Returns):$", re.M)
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", re.M)
@@ -51,7 +52,8 @@ def meaning_of_field(kind: type, field: str) -> str:
     for each in kind.__mro__:
         if each.__module__.startswith("app.") and (said := _fields(each.__module__).get(each.__name__, {}).get(field)):
             return said
-    return MEANINGS.get(field, "")
+    phrases_of = f"The phrases of `{field.removesuffix(SUFFIX)}`." if field.endswith(SUFFIX) else ""
+    return phrases_of or MEANINGS.get(field, "")
 
 
 @cache

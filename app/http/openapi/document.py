@@ -12,11 +12,14 @@ from app.http.openapi.audiences import MARK, audience_of
 from app.http.openapi.compact import compact
 from app.http.openapi.descriptions import describe
 from app.http.openapi.parts import named, operations
-from app.http.openapi.sharing import share
-from app.http.policies.policy import CUSTOMER, Policy
+from app.http.openapi.sharing import share, share_parameters
+from app.http.policies.policy import Policy
 from app.http.policies.table import DeclaredRoute
 
-ALWAYS: Final = ("X-Request-Id", "RateLimit", "RateLimit-Policy", "Cache-Control", "Portal-Version")
+ALWAYS: Final = (
+    *("X-Request-Id", "RateLimit", "RateLimit-Policy", "Cache-Control"),
+    *("Portal-Version", "Account-Version", "Content-Language"),
+)
 """Headers of every answer, said once at the top of the document."""
 _OF_AN_END = ("Deprecation", "Sunset", "Link")
 
@@ -38,10 +41,12 @@ def complete(document: dict[str, Any], routes: Iterable[DeclaredRoute]) -> dict[
     if not any(route.policy.ending for route in routes):
         for name in _OF_AN_END:
             del whole["components"]["headers"][name]
+    whole["x-headers-of-every-request"] = shared.REQUEST_HEADERS
     whole["x-headers-of-every-answer"] = shared.written_out(*ALWAYS)
     declared = {(route.path, route.method.lower()): route for route in routes}
     for path, method, operation in operations(whole):
         _complete_operation(method, operation, declared[path, method])
+    share_parameters(whole)
     whole["tags"] = tags.of(operation for _, _, operation in operations(whole))
     return whole
 
@@ -105,7 +110,7 @@ def _close_inputs(document: dict[str, Any]) -> None:
 
 
 def _parameters(method: str, operation: dict[str, Any], policy: Policy) -> None:
-    wanted = ["RequestId"] if policy.signed else ["RequestId", "PortalVersion"]
+    wanted = []
     if policy.idempotency_key != "ignored":
         wanted.append("RequiredIdempotencyKey" if policy.idempotency_key == "required" else "IdempotencyKey")
     if method != "get" and not policy.is_open:
@@ -143,8 +148,6 @@ def _headers(method: str, policy: Policy) -> Iterator[str]:
         yield from ("ETag",) if policy.is_open else ("ETag", "Consistency")
     if policy.idempotency_key != "ignored":
         yield from ("Idempotency-Replayed", "Command-Id")
-    if policy.roles and policy.roles >= CUSTOMER:
-        yield "Account-Version"
     if policy.consistency_token:
         yield "Consistency-Token"
     if policy.shows_state:

@@ -53,34 +53,39 @@ HEADERS: Final[dict[str, tuple[str, Part]]] = {
     "Idempotency-Replayed": ("Present when the first answer to this key is returned again.", _FLAG),
     "Command-Id": ("`GET /api/commands/{command_id}` tells the state of the command.", _TEXT),
     "Account-Version": (
-        "The version of the account that this answer shows. An event with a higher version is news to it.",
+        "On answers of an account: its version. An event with a higher version is news to them.",
         _COUNT,
     ),
     "Portal-Version": ("The version of the API that this answer has the form of.", _TEXT),
     "Deprecation": ("Since when what you use is deprecated, `@` and seconds since the epoch (RFC 9745).", _TEXT),
     "Sunset": ("When it ends (RFC 8594).", _TEXT),
     "Link": ('With `Deprecation`: where to read what to do, as `rel="deprecation"`.', _TEXT),
+    "Content-Language": ("The language of the sentences, on answers that can have some.", _TEXT),
     "Set-Cookie": ("The session, for browsers.", _TEXT),
     "Clear-Site-Data": ("What a browser keeps of the session is to be forgotten.", _TEXT),
     "Content-Disposition": ("The name of the file.", _TEXT),
 }
 """Response headers by name: meaning and schema."""
 
+REQUEST_HEADERS: Final[dict[str, Part]] = {
+    "X-Request-Id": {
+        "description": "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.",
+        "schema": _TEXT,
+    },
+    "Portal-Version": {
+        "description": "The version to be answered in, as a date; without it the oldest one that is still served.",
+        "schema": _TEXT,
+    },
+    "Accept-Language": {
+        "description": "The language of sentences, `en` or `ja`; without it the customer's own.",
+        "schema": _TEXT,
+    },
+}
+"""Headers that every request may have."""
+
 _KEY = "A new one for each new request. The same key and body returns the first answer for 24 h."
 
 PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
-    "RequestId": (
-        "X-Request-Id",
-        "An id of your own for this request: letters, digits, `.`, `_`, `-`, at most 64.",
-        False,
-        _TEXT,
-    ),
-    "PortalVersion": (
-        "Portal-Version",
-        "The version to be answered in, as a date; without it the oldest one that is still served.",
-        False,
-        _TEXT,
-    ),
     "RequiredIdempotencyKey": ("Idempotency-Key", _KEY, True, _TEXT),
     "IdempotencyKey": ("Idempotency-Key", _KEY, False, _TEXT),
     "CsrfToken": (
@@ -102,7 +107,7 @@ PARAMETERS: Final[dict[str, tuple[str, str, bool, Part]]] = {
 
 
 _NOT_MODIFIED: Final = {
-    "NotModified": ("ETag", "Consistency", "Account-Version"),
+    "NotModified": ("ETag", "Consistency"),
     "NotModifiedPublic": ("ETag",),
 }
 

@@ -1,15 +1,19 @@
-"""Schemas that contain the whole of another one refer to it, and say only what they add."""
+"""What is repeated is said once: schemas refer to one that they contain the whole of, operations to equal parameters."""
 
+from collections import Counter
 from typing import Any, Final
 
 from app.http.openapi.descriptions import bases_of
+from app.http.openapi.parts import operations
 
+SEVERAL: Final = 3
 _AGE: Final = ("Aged", ("as_of", "stale", "stale_reason"))
 """The part of nearly every answer. Types cannot inherit it next to what they inherit already."""
 
 
 def share(schemas: dict[str, Any]) -> None:
     """Replace what a schema repeats by references, in place."""
+    _share_phrases(schemas)
     name, fields = _AGE
     like = next((each for each in schemas.values() if set(fields) <= set(each.get("properties", ()))), None)
     if like is None:
@@ -27,6 +31,17 @@ def share(schemas: dict[str, Any]) -> None:
                 _refer(schema, base, *whole[base])
 
 
+def _share_phrases(schemas: dict[str, Any]) -> None:
+    """Let all fields with phrases refer to one list."""
+    phrases = {"type": "array", "items": {"$ref": "#/components/schemas/Phrase"}}
+    for schema in list(schemas.values()):
+        for field, part in schema.get("properties", {}).items():
+            if phrases.items() <= part.items():
+                schemas["Phrases"] = {**phrases, "description": "The phrases of a sentence, in their order."}
+                said = {"description": part["description"]} if "description" in part else {}
+                schema["properties"][field] = {"$ref": "#/components/schemas/Phrases", **said}
+
+
 def _refer(schema: dict[str, Any], base: str, fields: dict[str, Any], needed: set[str]) -> None:
     own = schema.get("properties", {})
     same = all(own.get(name) == part for name, part in fields.items())
@@ -38,3 +53,16 @@ def _refer(schema: dict[str, Any], base: str, fields: dict[str, Any], needed: se
     for key in ("properties", "required"):
         if not schema[key]:
             del schema[key]
+
+
+def share_parameters(document: dict[str, Any]) -> None:
+    """Replace query parameters that several operations have, by references to one component, in place."""
+    lists = [operation.get("parameters", []) for _, _, operation in operations(document)]
+    times = Counter(repr(each) for found in lists for each in found)
+    shared = document["components"]["parameters"]
+    for found in lists:
+        for place, each in enumerate(found):
+            name = str(each.get("name", "")).capitalize()
+            if each.get("in") in ("query", "path") and times[repr(each)] >= SEVERAL and shared.get(name, each) == each:
+                shared[name] = each
+                found[place] = {"$ref": f"#/components/parameters/{name}"}

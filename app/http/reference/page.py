@@ -36,13 +36,16 @@ def page(document: Mapping[str, Any]) -> bytes:
 
 
 def _always(document: Mapping[str, Any]) -> str:
+    return _headers(document, "headers", "request") + _headers(document, "answer-headers", "answer")
+
+
+def _headers(document: Mapping[str, Any], anchor: str, kind: str) -> str:
     rows = [
         f"<tr><td><code>{name}</code><td>{prose(each['description'])}</tr>"
-        for name, each in document.get("x-headers-of-every-answer", {}).items()
+        for name, each in document.get(f"x-headers-of-every-{kind}", {}).items()
     ]
-    return "<h2 id='headers'>Headers of every answer</h2>" + table(
-        ("Header", "Meaning"), rows, "Headers of every answer"
-    )
+    title = f"Headers of every {kind}"
+    return f"<h2 id='{anchor}'>{title}</h2>" + table(("Header", "Meaning"), rows, title)
 
 
 def _index(by_tag: Mapping[str, list[tuple[str, str, Mapping[str, Any]]]]) -> str:

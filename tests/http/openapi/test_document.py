@@ -32,7 +32,8 @@ def test_every_operation_has_a_summary_a_tag_and_its_problems() -> None:
     assert document["openapi"].startswith("3.1")
     assert len(list(operations(document))) >= 25
     assert set(document["x-headers-of-every-answer"]) == {
-        *("X-Request-Id", "RateLimit", "RateLimit-Policy", "Cache-Control")
+        *("X-Request-Id", "RateLimit", "RateLimit-Policy", "Cache-Control", "Portal-Version"),
+        *("Account-Version", "Content-Language"),
     }
     for path, method, operation in operations(document):
         where = f"{method} {path}"
