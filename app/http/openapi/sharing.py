@@ -1,4 +1,4 @@
-"""What is repeated is said once: schemas refer to one that they contain the whole of, operations to equal parameters."""
+"""What is repeated is said once: schemas refer to one that they contain whole, operations to equal parameters."""
 
 from collections import Counter
 from typing import Any, Final

@@ -17,7 +17,7 @@ from app.http.policies.table import DeclaredRoute, routes_of
 from app.http.reference.serving import PAGES
 
 DOCS = Path(__file__).parents[3] / "docs"
-LARGEST_BYTES = 250_000
+LARGEST_BYTES = 250 * 1024
 
 
 @cache
