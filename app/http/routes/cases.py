@@ -83,7 +83,7 @@ def _case(store: Store, account: UUID, cases_source: CaseSource, actor: Actor, c
 
 @post(
     "/api/cases",
-    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, asks_upstream=True),
+    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, consistency_token=True, asks_upstream=True),
     status_code=201,
     operation_id="openCase",
     summary="Open a case",

@@ -110,7 +110,7 @@ async def downgrade(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelScheduledChange",
     summary="Cancel a scheduled change",
@@ -136,7 +136,7 @@ async def cancel_scheduled(
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, consistency_token=True, problems=(NotFound,)),
     status_code=200,
     operation_id="cancelSubscription",
     summary="Cancel a subscription",
