@@ -137,7 +137,13 @@ def _responses(method: str, operation: dict[str, Any], route: DeclaredRoute) -> 
             del answer["headers"]
     if _is_conditional(method, route.policy):
         answers["304"] = shared.not_modified(of_account=not route.policy.is_open)
-    answers.update({str(status): shared.problem_response(status) for status in route.statuses})
+    answers.update(
+        {
+            str(status): shared.problem_response(status)
+            for status in route.statuses
+            if status != 503 or "503" not in answers
+        }
+    )
 
 
 def _headers(method: str, policy: Policy) -> Iterator[str]:

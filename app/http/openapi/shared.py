@@ -163,7 +163,7 @@ def _not_modified(*names: str) -> Part:
 
 
 def _problem(status: int, problem: Part) -> Part:
-    names = ["Retry-After"] if status in (429, 503) else []
+    names = ["Retry-After"] if status in (409, 429, 503) else []
     names += ["WWW-Authenticate"] if status == 401 else []
     names += ["Command-Id"] if status in OF_COMMANDS else []
     answer: Part = {"description": MEANINGS[status], "content": {MEDIA_TYPE: {"schema": problem}}}

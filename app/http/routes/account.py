@@ -111,7 +111,7 @@ async def patch_profile(
 
 @post(
     "/api/account/eligibility/request",
-    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY, shows_state=True),
+    policy=Policy(roles=CUSTOMER, command=REQUEST_ELIGIBILITY, consistency_token=True, shows_state=True),
     status_code=200,
     operation_id="requestEligibilityCheck",
     summary="Ask for an availability check",

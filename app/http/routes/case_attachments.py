@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody
 
 from app.commands.support.attach_to_case import COMMAND as ATTACH_TO_CASE
 from app.commands.support.attach_to_case import LARGEST_BYTES, AttachTo, AttachToCase
-from app.errors import NotFound
+from app.errors import NotFound, TooLarge
 from app.http.answering.command_response import run_command
 from app.http.answering.handler_types import AnyRequest, AppContext, Caller, CaseReader, OwnAccount, ReadStore, answers
 from app.http.answering.query_response import NEVER_STORED, VERSION_HEADER
@@ -52,7 +52,7 @@ async def attach_to_case(
 
 @get(
     "/api/cases/{case_id:str}/attachments/{attachment_id:str}",
-    policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound,)),
+    policy=Policy(roles=CUSTOMER, asks_upstream=True, problems=(NotFound, TooLarge)),
     operation_id="getAttachment",
     summary="Read an attachment",
     tags=["Support"],

@@ -86,7 +86,7 @@ def _case(store: Store, account: UUID, cases_source: CaseSource, actor: Actor, c
 
 @post(
     "/api/cases",
-    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, shows_state=True, asks_upstream=True),
+    policy=Policy(roles=CUSTOMER, command=OPEN_CASE, consistency_token=True, shows_state=True, asks_upstream=True),
     status_code=201,
     operation_id="openCase",
     summary="Open a case",
@@ -104,7 +104,14 @@ async def open_case(
 
 @post(
     "/api/cases/{case_id:str}/comments",
-    policy=Policy(roles=CUSTOMER, command=COMMENT_ON_CASE, shows_state=True, asks_upstream=True, problems=(NotFound,)),
+    policy=Policy(
+        roles=CUSTOMER,
+        command=COMMENT_ON_CASE,
+        consistency_token=True,
+        shows_state=True,
+        asks_upstream=True,
+        problems=(NotFound,),
+    ),
     status_code=201,
     operation_id="commentOnCase",
     summary="Comment on a case",

@@ -112,7 +112,9 @@ async def downgrade(
 
 @delete(
     "/api/subscriptions/{subscription_id:str}/scheduled-change",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, shows_state=True, problems=(NotFound,)),
+    policy=Policy(
+        roles=CUSTOMER, command=CANCEL_SCHEDULED_CHANGE, consistency_token=True, shows_state=True, problems=(NotFound,)
+    ),
     status_code=200,
     operation_id="cancelScheduledChange",
     summary="Cancel a scheduled change",
@@ -137,7 +139,9 @@ async def cancel_scheduled(
 
 @post(
     "/api/subscriptions/{subscription_id:str}/cancel",
-    policy=Policy(roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, shows_state=True, problems=(NotFound,)),
+    policy=Policy(
+        roles=CUSTOMER, command=CANCEL_SUBSCRIPTION, consistency_token=True, shows_state=True, problems=(NotFound,)
+    ),
     status_code=200,
     operation_id="cancelSubscription",
     summary="Cancel a subscription",

@@ -55,7 +55,14 @@ async def list_sessions(actor: Caller, context: AppContext) -> Response[bytes]:
 
 @delete(
     "/api/auth/sessions/{session_id:uuid}",
-    policy=Policy(roles=SIGNED_IN, second_factor=False, command=REVOKE_SESSION, takes_key=False, problems=(NotFound,)),
+    policy=Policy(
+        roles=SIGNED_IN,
+        second_factor=False,
+        command=REVOKE_SESSION,
+        takes_key=False,
+        session="ends",
+        problems=(NotFound,),
+    ),
     status_code=204,
     operation_id="endSession",
     summary="End a session",
