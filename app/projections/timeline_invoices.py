@@ -42,7 +42,7 @@ def projector(settings: Settings) -> Projector:
 
     return Projector(
         name="timeline_invoices",
-        version=3,
+        version=4,
         source="whmcs",
         scope="record",
         root="invoice",

@@ -26,11 +26,16 @@ log = structlog.get_logger()
 
 
 class DeclinedMethod(Struct, frozen=True):
-    """A declined charge. A hard one is of no use to repeat with the same method."""
+    """A declined charge. A hard one is of no use to repeat with the same method.
+
+    Attributes:
+        tried_after: WHMCS's time of the attempt before this one, empty for none; None if that is not known.
+    """
 
     method: str
     kind: DeclineKind
     code: str
+    tried_after: str | None = None
 
 
 class Charged(Struct, frozen=True):
@@ -77,7 +82,9 @@ async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | Decli
         done = await charge_invoice(ctx, actor, subject.invoice_id, "dunning")
     except PaymentRefused as error:
         attempt = await captures.by_key(ctx.pool, subject.invoice_id, actor.command_key)
-        return DeclinedMethod("", (attempt and attempt.decline_kind) or "unknown", error.code)
+        before = attempt.before if attempt else None
+        tried_after = (before.tried_at or "") if before else None
+        return DeclinedMethod("", (attempt and attempt.decline_kind) or "unknown", error.code, tried_after)
     except RuleViolated as error:  # the method was removed meanwhile
         return DeclinedMethod("", "hard", error.code)
     except OutcomeUnknown:
