@@ -28,6 +28,9 @@ from app.readmodels.timeline import CHARGE_REFUSED
 from app.settings import Settings
 
 OWED = frozenset({"Unpaid", "Collections"})
+SETTLED = frozenset({"Paid", "Refunded"})
+NEXT_METHOD = timedelta(minutes=2)
+"""Most time between a declined charge and one with the next payment method."""
 
 
 def projector(settings: Settings) -> Projector:
@@ -101,13 +104,20 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Time
 
 
 def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    """Yield the declined charge attempts, which left the invoice unpaid."""
+    """Yield the declined charge attempts, which left the invoice unpaid.
+
+    Where another payment method was accepted right afterwards, there is nothing to tell.
+    """
+    paid_at = local_instant(data.get("datepaid"), zone) if plain(data.get("status")) in SETTLED else None
     for state in (*(stage.data for stage in stages), data):
         attempt = plain(state.get("last_capture_attempt"))
         if attempt and plain(state.get("status")) in ("Unpaid", "Collections"):
+            at = local_instant(attempt, zone)
+            if at and paid_at and timedelta() <= paid_at - at <= NEXT_METHOD:
+                continue
             yield TimelineEvent(
                 kind="charge_failed",
-                at=local_instant(attempt, zone),
+                at=at,
                 text=f"We could not charge your payment method for invoice {number}. "
                 "Please pay it, or update your payment method.",
                 dedup_key=attempt,
@@ -119,7 +129,7 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
 def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     currency, transactions = currency_of(data), objects(data.get("transactions"))
     received = [(each, into) for each in transactions if (into := amount(each.get("amountin"), currency))]
-    paid = plain(data.get("status")) in ("Paid", "Refunded")
+    paid = plain(data.get("status")) in SETTLED
     if paid:
         text = f"Invoice {number} is paid. Thank you."
         yield TimelineEvent(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)

@@ -36,7 +36,8 @@ class Card:
 
 @dataclass
 class Customer:
-    """One customer with one service and one invoice. `told` has the day of each step, and its kind and number."""
+    """One customer with one service and one invoice. `told` has the day of each step, and its kind and number;
+    `seconds` counts charges that were accepted with another card than the first."""
 
     due_on: date
     cards: list[Card]
@@ -44,6 +45,7 @@ class Customer:
     owed: int = 1_100
     charged: list[int] = field(default_factory=list)
     told: list[tuple[date, str]] = field(default_factory=list)
+    seconds: int = 0
     over: str = ""
     pending: bool = False
     held_until: date | None = None
@@ -123,6 +125,7 @@ class Customer:
             if card.kind == "good":
                 self.charged.append(self.owed)
                 self.owed = 0
+                self.seconds += card is not tried[0]
                 return False
             card.refused = card.kind == "hard"
         return bool(tried)

@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -91,22 +91,23 @@ async def _walked(c: Collecting, customers: int, kill: Kill) -> None:
     walkers = [await walker(c, chance, number) for number in range(customers)]
     before = [await notified.entries(c, each) for each in walkers]
     for number in range(DAYS):
-        await _day(c, walkers, number, kill, chance, counted)
+        today = MONDAY + timedelta(days=number)
+        await _day(c, walkers, today, kill, chance, counted)
+        counted.update(f"told {step.split()[0]}" for each in walkers for day, step in each.model.told if day == today)
         counted["seconds"] = round(time.monotonic() - started)
         sys.stdout.write(f"day {number} of seed {SEED}: {dict(counted)}\n")
-    for each, entries in zip(walkers, before, strict=True):
+    for each in walkers:
         await _settled(c, each)
-        await notified.each_step_once(c, each, entries)
-        counted.update(f"told {step.split()[0]}" for _, step in each.model.told)
     counted["charges"] = await c.desk.pool.fetchval("SELECT count(*) FROM portal.capture_attempts")
     sys.stdout.write(f"seed {SEED}, {customers} customers, {DAYS} days: {dict(counted)}\n")
+    for each, entries in zip(walkers, before, strict=True):
+        await notified.each_step_once(c, each, entries)
 
 
 async def _day(
-    c: Collecting, walkers: list[Walker], number: int, kill: Kill, chance: random.Random, counted: Counter[str]
+    c: Collecting, walkers: list[Walker], today: date, kill: Kill, chance: random.Random, counted: Counter[str]
 ) -> None:
     """Let a day pass, and compare every service with its model."""
-    today = MONDAY + timedelta(days=number)
     await c.move_to(today, 10)
     for each in walkers:
         for act in each.acts.get(today, ()):
