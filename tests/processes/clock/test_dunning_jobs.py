@@ -117,7 +117,7 @@ async def test_a_dry_run_writes_nothing(collecting: Collecting, name: str) -> No
     """Not even what a run would note of customers whom staff merged."""
     c, pool = collecting, collecting.desk.pool
     await overdue(c, 1)
-    gone, into = await c.desk.customer(), await c.desk.customer(number=1)
+    gone, into = await c.desk.customer(number=1), await c.desk.customer(number=2)
     await pool.execute(
         "INSERT INTO portal.dunning_holds (account_id, reason, placed_by) VALUES ($1, 'ill', 'mika')",
         str(gone.account_id),
