@@ -76,7 +76,7 @@ async def each_step_once(c: Collecting, walker: Walker, before: Counter[str]) ->
     more.subtract(notified)
     declined = more.pop("charge_failed", 0)  # WHMCS tells of a first card by itself if the second one is tried later
     assert not any(more.values()), f"{walker}: {more}"
-    assert 0 <= declined <= walker.model.seconds, walker
+    assert 0 <= declined <= walker.model.seconds, f"{walker}: {declined}"
     await _mailed_once(c, walker)
 
 
