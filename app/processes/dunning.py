@@ -14,7 +14,6 @@ from app.commands.dunning.attend import attend
 from app.commands.dunning.candidates import Candidate
 from app.commands.dunning.follow import follow
 from app.commands.dunning.journal import DunningRow
-from app.commands.dunning.merged_holds import follow_merges
 from app.commands.dunning.policy import policies
 from app.commands.dunning.schedule import calendar_of
 from app.integrations.admission.priority import background
@@ -25,9 +24,7 @@ from app.settings import BillingTask
 
 async def captures(resources: Resources, at: datetime | None = None) -> AsyncGenerator[Unit, None]:
     """Yield the charges that are due now: on the due date, repeated after it, and with new payment methods."""
-    at = at or now()
-    await follow_merges(resources.pool)
-    async for unit in _attended(resources, at, "captures"):
+    async for unit in _attended(resources, at or now(), "captures"):
         yield unit
 
 
@@ -38,7 +35,6 @@ async def suspension(resources: Resources, at: datetime | None = None) -> AsyncG
         Postponed: more accounts are due than one day may suspend, so only days are counted.
     """
     at, context = at or now(), resources.context
-    await follow_merges(resources.pool)
     if resources.settings.automator_of("captures") != "portal":
         async for unit in _attended(resources, at, "suspension"):
             yield unit

@@ -29,6 +29,9 @@ from app.settings import Settings
 from app.words.sentence import Sentence, say
 
 OWED = frozenset({"Unpaid", "Collections"})
+SETTLED = frozenset({"Paid", "Refunded"})
+NEXT_METHOD = timedelta(minutes=2)
+"""Most time between a declined charge and one with the next payment method."""
 
 
 def projector(settings: Settings) -> Projector:
@@ -112,13 +115,20 @@ def _overdue(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[Time
 
 
 def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: ZoneInfo) -> Iterator[TimelineEvent]:
-    """Yield the declined charge attempts, which left the invoice unpaid."""
+    """Yield the declined charge attempts, which left the invoice unpaid.
+
+    Where another payment method was accepted right afterwards, there is nothing to tell.
+    """
+    paid_at = local_instant(data.get("datepaid"), zone) if plain(data.get("status")) in SETTLED else None
     for state in (*(stage.data for stage in stages), data):
         attempt = plain(state.get("last_capture_attempt"))
         if attempt and plain(state.get("status")) in ("Unpaid", "Collections"):
+            at = local_instant(attempt, zone)
+            if at and paid_at and timedelta() <= paid_at - at <= NEXT_METHOD:
+                continue
             yield TimelineEvent(
                 kind="charge_failed",
-                at=local_instant(attempt, zone),
+                at=at,
                 text=say("timeline.charge_failed", number=number),
                 dedup_key=attempt,
                 notifies=True,
@@ -129,7 +139,7 @@ def _charges(data: dict[str, Any], number: str, stages: list[Record], zone: Zone
 def _money(data: dict[str, Any], number: str, zone: ZoneInfo) -> Iterator[TimelineEvent]:
     currency, transactions = currency_of(data), objects(data.get("transactions"))
     received = [(each, into) for each in transactions if (into := amount(each.get("amountin"), currency))]
-    paid = plain(data.get("status")) in ("Paid", "Refunded")
+    paid = plain(data.get("status")) in SETTLED
     if paid:
         text = say("timeline.invoice_paid", number=number)
         yield TimelineEvent(kind="invoice_paid", at=local_instant(data.get("datepaid"), zone), text=text, notifies=True)

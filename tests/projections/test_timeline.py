@@ -101,6 +101,17 @@ async def test_every_failed_charge_has_an_event_that_stays_when_the_invoice_is_p
     assert all(entry.reason and "update your payment method" in entry.text for entry in failed)
 
 
+@pytest.mark.parametrize(("tried_at", "told"), [("11:58:00", 0), ("11:57:59", 1), ("12:00:01", 1)])
+@pytest.mark.parametrize("status", ["Paid", "Refunded"])
+async def test_a_charge_that_another_payment_method_made_good_at_once_is_not_told(
+    feed: Feed, pool: asyncpg.Pool, account: UUID, tried_at: str, told: int, status: str
+) -> None:
+    await feed([invoice(), invoice(at=1000, last_capture_attempt=f"2026-01-10 {tried_at}")])
+    assert (await kinds(pool, account)).count("charge_failed") == 1
+    await feed([invoice(at=2000, **{**PAID, "status": status}, last_capture_attempt="2026-01-10 12:00:00")])
+    assert (await kinds(pool, account)).count("charge_failed") == told
+
+
 async def test_each_partial_payment_has_an_event(feed: Feed, pool: asyncpg.Pool, account: UUID) -> None:
     part = {**TRANSACTION, "amountin": "628.00"}
     await feed([invoice(transactions=[part])])

@@ -26,11 +26,16 @@ log = structlog.get_logger()
 
 
 class DeclinedMethod(Struct, frozen=True):
-    """A declined charge. A hard one is of no use to repeat with the same method."""
+    """A declined charge. A hard one is of no use to repeat with the same method.
+
+    Attributes:
+        tried_after: WHMCS's time of the attempt before this one, empty for none; None if that is not known.
+    """
 
     method: str
     kind: DeclineKind
     code: str
+    tried_after: str | None = None
 
 
 class Charged(Struct, frozen=True):
@@ -76,8 +81,11 @@ async def _charge_one(ctx: Context, looked: Looked, key: str) -> Charged | Decli
     try:
         done = await charge_invoice(ctx, actor, subject.invoice_id, "dunning")
     except PaymentRefused as error:
-        attempt = await captures.by_key(ctx.pool, subject.invoice_id, actor.command_key)
-        return DeclinedMethod("", (attempt and attempt.decline_kind) or "unknown", error.code)
+        found = await captures.attempts(ctx.pool, subject.invoice_id)
+        same = [each for each in found if each.command_key == actor.command_key]
+        before = same[-1].before if same else None  # one that came to nothing may have been tried by WHMCS all the same
+        tried_after = (before.tried_at or "") if before else None
+        return DeclinedMethod("", (same and same[0].decline_kind) or "unknown", error.code, tried_after)
     except RuleViolated as error:  # the method was removed meanwhile
         return DeclinedMethod("", "hard", error.code)
     except OutcomeUnknown:

@@ -5,7 +5,8 @@
     absent, or due later                                   settled
     of another client, in collection, closed client        abandoned: nothing more is done
     open again after it was settled                        abandoned: staff decide
-    payment pending, on hold, a charge in doubt            the clock stands still
+    payment pending, also of a mass payment that pays it   the clock stands still
+    on hold, a charge in doubt                             the clock stands still
     a status, balance or date that cannot be read          the clock stands still
     anything else                                          owed
 
@@ -76,7 +77,8 @@ class JournalFacts(Struct, frozen=True, kw_only=True):
 
 class InvoiceFacts(Struct, frozen=True, kw_only=True):
     """Everything that a decision rests on. `invoice` is None if WHMCS has none; `methods` are fingerprints of the
-    payment methods on file, the one that is charged first in front."""
+    payment methods on file, the one that is charged first in front. `mass_payment_pending`: a collective invoice that
+    pays it is being paid."""
 
     invoice: LiveInvoice | None
     owner_id: str
@@ -85,6 +87,7 @@ class InvoiceFacts(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ()
     held: bool = False
     in_doubt: bool = False
+    mass_payment_pending: bool = False
     paid_before: bool = False
 
 
@@ -163,9 +166,15 @@ def standing(facts: InvoiceFacts, today: date) -> Standing:
         return End("abandoned", invoice.not_billed_for)
     if facts.paid_before or (known and known.state == "settled" and known.ended_reason not in RESTARTABLE):
         return End("abandoned", "open_again")
-    if facts.in_doubt or facts.held:
-        return StandStill("payment_in_doubt" if facts.in_doubt else "on_hold")
-    return StillOwed(invoice, invoice.due_on)
+    return _pause(facts) or StillOwed(invoice, invoice.due_on)
+
+
+def _pause(facts: InvoiceFacts) -> StandStill | None:
+    if facts.mass_payment_pending:
+        return StandStill("payment_pending")
+    if facts.in_doubt:
+        return StandStill("payment_in_doubt")
+    return StandStill("on_hold") if facts.held else None
 
 
 def charge_decision(facts: InvoiceFacts, policy: DunningPolicy, calendar: Calendar, at: datetime) -> ChargeDecision:

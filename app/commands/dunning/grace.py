@@ -155,8 +155,9 @@ async def _suspended(ctx: Context, looked: Looked, row: DunningRow, at: datetime
 async def _count(
     ctx: Context, row: DunningRow, terms: InvoiceTerms, at: datetime, today: date, *, counted: bool
 ) -> None:
-    counts = counted and (row.grace_seen_on is None or row.grace_seen_on < today)
-    to, told = moves.after_day(row, terms, today, counted=counts)
+    if counted and row.grace_seen_on is not None and row.grace_seen_on >= today:
+        return  # a run that is repeated on a day, such as one that asked for permission, moves no suspension
+    to, told = moves.after_day(row, terms, today, counted=counted)
     if to != row:
         await journal.store(ctx.pool, row, to, at, told)
 

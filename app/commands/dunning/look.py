@@ -1,15 +1,16 @@
 """The facts of an invoice, read from WHMCS at this moment; what was read goes to the read models as well.
 
-Reads: WHMCS invoice, client, client groups, payment methods; portal.captures, portal.dunning_holds,
-portal.dunning. Writes: ingest.inbox.
+Reads: WHMCS invoices, client, client groups, payment methods; read_model.invoices, portal.captures,
+portal.dunning_holds, portal.dunning. Writes: ingest.inbox, and what `follow_merges` writes.
 """
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from app.clock import now
 from app.commands.billing import captures
@@ -17,13 +18,22 @@ from app.commands.dunning import journal
 from app.commands.dunning.decide import Client, InvoiceFacts, LiveInvoice
 from app.commands.dunning.holding import covers
 from app.commands.dunning.journal import DunningRow
+from app.commands.dunning.merged_holds import follow_merges
 from app.commands.execution.context import Context
 from app.errors import UpstreamNotFound
 from app.intake import parse
 from app.integrations.whmcs import suspensions
 from app.integrations.whmcs.records import WhmcsRecord, change
-from app.readmodels.invoices import status_of
+from app.money import rounded
+from app.readmodels.invoices import OPEN, UNKNOWN, status_of
 
+MOST_COLLECTING = 5
+_COLLECTING = """
+SELECT c.invoice_id FROM read_model.invoices c
+WHERE c.account_id = $1 AND c.collective AND c.status = ANY($3::text[]) AND convert_from(c.document, 'UTF8')::jsonb
+    @> jsonb_build_object('items', jsonb_build_array(jsonb_build_object('invoice_id', $2::text)))
+ORDER BY c.sort_id DESC LIMIT $4
+"""
 _WAS_PAID = """
 SELECT EXISTS (SELECT FROM mirror.records WHERE source = 'whmcs' AND object = 'invoice_stage' AND parent_id = $1
     AND lower(data ->> 'status') = 'paid')
@@ -59,6 +69,7 @@ async def look(ctx: Context, subject: InvoiceOwner, today: date) -> Looked:
     Raises:
         UpstreamError: WHMCS did not tell everything, so nothing may be decided.
     """
+    await follow_merges(ctx.pool)  # what staff agreed with a merged client is to be known now
     row = await journal.one(ctx.pool, subject.invoice_id)
     record = await _invoice(ctx, subject)
     invoice = _facts_of(record) if record else None
@@ -66,7 +77,6 @@ async def look(ctx: Context, subject: InvoiceOwner, today: date) -> Looked:
     client = await _client(ctx, subject.client_id) if own else Client()
     listed = await ctx.whmcs.pay_methods(subject.client_id) if own and not client.closed else ()
     methods = {fingerprint(each): each for each in listed}
-    sent = await captures.last(ctx.pool, subject.invoice_id)
     facts = InvoiceFacts(
         invoice=invoice,
         owner_id=subject.client_id,
@@ -74,7 +84,8 @@ async def look(ctx: Context, subject: InvoiceOwner, today: date) -> Looked:
         known=row.known if row else None,
         methods=tuple(methods),
         held=await is_held(ctx.pool, str(subject.account_id), int(subject.invoice_id), today),
-        in_doubt=bool(sent and sent.open_for_seconds) or bool(await captures.in_doubt(ctx.pool, subject.invoice_id)),
+        in_doubt=await _in_doubt(ctx.pool, subject.invoice_id),
+        mass_payment_pending=own and await _is_being_collected(ctx, subject),
         paid_before=not (row and row.adopted_by) and await _was_paid(ctx.pool, subject.invoice_id),
     )
     return Looked(subject, facts, row, methods)
@@ -91,6 +102,26 @@ async def _invoice(ctx: Context, subject: InvoiceOwner) -> WhmcsRecord | None:
         return None
     await ctx.inbox.submit([change(found, origin="command", read_at=read_at)])
     return found
+
+
+async def _in_doubt(pool: asyncpg.Pool, invoice_id: str) -> bool:
+    """Return whether a charge of an invoice may still be carried out, or nobody knows what came of it."""
+    sent = await captures.last(pool, invoice_id)
+    return bool(sent and sent.open_for_seconds) or bool(await captures.in_doubt(pool, invoice_id))
+
+
+async def _is_being_collected(ctx: Context, subject: InvoiceOwner) -> bool:
+    """Return whether a mass payment of the invoice is on its way. WHMCS leaves what it pays for unpaid until then."""
+    may_be = [*OPEN, UNKNOWN]
+    values = (subject.account_id, subject.invoice_id, may_be, MOST_COLLECTING)
+    for each in await ctx.pool.fetch(_COLLECTING, *values):
+        collecting = structs.replace(subject, invoice_id=each["invoice_id"])
+        found = await _invoice(ctx, collecting)
+        if found is not None and status_of(found.data["status"]) == "payment_pending":
+            return True
+        if await _in_doubt(ctx.pool, collecting.invoice_id):
+            return True
+    return False
 
 
 async def _client(ctx: Context, client_id: str) -> Client:
@@ -114,13 +145,19 @@ def _facts_of(record: WhmcsRecord) -> LiveInvoice:
     return LiveInvoice(
         client_id=record.owner_id or "",
         status=status_of(data["status"]),
-        balance=parse.money(data["balance"]),
+        balance=_owed(data),
         due_on=parse.day(data["duedate"]),
         issued_on=parse.day(data["date"]),
         chargeable=data["ccgateway"] == "1",
         not_billed_for="" if not other else "prepayment" if "AddFunds" in other else "collective",
         subscription_ids=tuple(dict.fromkeys(services)),
     )
+
+
+def _owed(data: dict[str, Any]) -> Decimal | None:
+    """Return the balance as customers are shown it. What is less than a coin of its currency nobody can pay."""
+    found = parse.money(data["balance"])
+    return None if found is None else rounded(found, str(data.get("currencycode") or ""))
 
 
 def fingerprint(method: WhmcsRecord) -> str:

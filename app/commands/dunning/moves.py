@@ -137,9 +137,10 @@ def _declined(row: DunningRow, facts: InvoiceFacts, declines: tuple[DeclinedMeth
 
 
 def _failed(step: str, number: int | None, declines: tuple[DeclinedMethod, ...]) -> list[Told]:
-    return (
-        [Told(step, number, {"decline_kind": declines[-1].kind, "decline_code": declines[-1].code})] if declines else []
-    )
+    if not declines:
+        return []
+    last = {"decline_kind": declines[-1].kind, "decline_code": declines[-1].code}
+    return [Told(step, number, {**last, "tried_after": declines[0].tried_after})]
 
 
 def _detailed(told: list[Told], row: DunningRow, calendar: Calendar) -> list[Told]:

@@ -91,7 +91,10 @@ async def suspend(ctx: Context, looked: Looked, row: DunningRow, at: datetime, t
         if not each.is_overdue_suspension and not await _suspend_one(ctx, looked, each, today):
             return "kept"
         await ctx.pool.execute(_SUSPENDED, row.whmcs_invoice_id, each.service_id, at)
-    to = structs.replace(row, state="suspended", suspended_at=at, next_step_at=None)
+    seen = row.grace_seen + (row.grace_seen_on is None or row.grace_seen_on < today)
+    to = structs.replace(
+        row, state="suspended", suspended_at=at, next_step_at=None, grace_seen=seen, grace_seen_on=today
+    )
     detail = {"subscription_ids": [each.service_id for each in wanted]}
     await journal.store(ctx.pool, looked.row, to, at, [Told("suspended", None, detail)])
     await ctx.inbox.submit([whmcs_hint("service", each.service_id, f"dunning:{uuid4()}") for each in wanted])

@@ -3,7 +3,8 @@
 WHMCS and the portal's journal may both tell of one charge that was declined. The billing system says that there was an
 attempt, the journal says which of how many it was and what follows, so one entry tells both: under the key of the
 billing system's attempt for the charge on the due date, which it announces first, and under the journal's for a
-repeated one, which the portal sent.
+repeated one, which the portal sent. A step that tried several payment methods is one entry as well, and so is one that
+became known only when somebody had found out what came of its charge.
 
 A suspension, its end and a payment are told by the service and the invoice themselves, and not again from here.
 """
@@ -43,10 +44,9 @@ def told(facts: DunningFacts | None, declined: Sequence[TimelineEvent], number: 
     left = list(declined)
     for step in steps:
         event = _event(step, number, most)
-        match = _same(step, left)
-        if match is not None:
-            left.remove(match)
-            event = _merged(step, event, match)
+        if attempts := _attempts_of(step, left):
+            left = [each for each in left if each not in attempts]
+            event = _merged(step, event, attempts[0])
         yield event
     yield from left
 
@@ -74,14 +74,20 @@ def _event(step: ToldStep, number: str, most: int | None) -> TimelineEvent:
     )
 
 
-def _same(step: ToldStep, declined: Sequence[TimelineEvent]) -> TimelineEvent | None:
-    """Return the attempt that this step is about: the nearest one, if it is near enough."""
+def _attempts_of(step: ToldStep, declined: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+    """Return the attempts that this step is about, oldest first: those since the one before it, or else the nearest
+    one, if it is near enough."""
     if KINDS[step.step] != DECLINED:
-        return None
+        return []
+    dated = sorted((each.at, each.dedup_key, each) for each in declined if each.at is not None)
+    after = step.tried_after
+    if after is not None and (
+        found := [each for at, key, each in dated if key > after and at <= step.at + SAME_ATTEMPT]
+    ):
+        return found
     most = SAME_FIRST_ATTEMPT if _is_first(step) else SAME_ATTEMPT
-    near = [(abs(each.at - step.at), each) for each in declined if each.at is not None]
-    near = [(apart, each) for apart, each in near if apart <= most]
-    return min(near, key=lambda found: found[0])[1] if near else None
+    near = [(abs(at - step.at), key, each) for at, key, each in dated if abs(at - step.at) <= most]
+    return [min(near)[2]] if near else []
 
 
 def _is_first(step: ToldStep) -> bool:

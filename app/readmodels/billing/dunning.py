@@ -47,7 +47,11 @@ NEW_CARD_NEEDED = frozenset({reason for reason, kind in KINDS.items() if kind ==
 
 
 class ToldStep(Struct, frozen=True, kw_only=True):
-    """A step of dunning that the customer is told: `round`, `step` and `number` are those of the journal."""
+    """A step of dunning that the customer is told: `round`, `step` and `number` are those of the journal.
+
+    Attributes:
+        tried_after: of a declined charge, WHMCS's time of the attempt before it, empty for none; null if not known.
+    """
 
     round: int = 0
     step: str
@@ -56,6 +60,7 @@ class ToldStep(Struct, frozen=True, kw_only=True):
     decline_code: str | None = None
     next_attempt_on: date | None = None
     suspend_on: date | None = None
+    tried_after: str | None = None
 
 
 class DunningFacts(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ from typing import Any, Self
 import msgspec
 
 from app.commands.dunning.follow import follow
+from app.commands.dunning.shown.announce import announce_due
+from app.commands.providers import follow as providers
 from app.errors import PortalError
 from app.processes import chores, dunning
 from app.processes.clock.job import Postponed, Unit
@@ -62,6 +64,8 @@ async def main() -> None:
         for job in (dunning.captures, dunning.suspension):
             await _do(job, resources, errand.at)
         await follow(resources.context, errand.at)
+        await announce_due(resources.context, errand.at)
+        await providers.follow(resources.context)
     _say("done")
 
 

@@ -62,6 +62,7 @@ def days(number: int) -> date:
         (structs.replace(FACTS, paid_before=True), End("abandoned", "open_again")),
         (structs.replace(FACTS, held=True), StandStill("on_hold")),
         (structs.replace(FACTS, in_doubt=True), StandStill("payment_in_doubt")),
+        (structs.replace(FACTS, mass_payment_pending=True), StandStill("payment_pending")),
         (FACTS, StillOwed(INVOICE, DUE)),
     ],
 )

@@ -99,6 +99,23 @@ async def test_the_first_charges_after_a_merge_know_the_hold(collecting: Collect
     assert (await c.tries() == tries) == held
 
 
+@pytest.mark.parametrize("held", [True, False])
+async def test_the_first_suspensions_after_a_merge_know_the_hold(
+    collecting: Collecting, aya: Actor, held: bool
+) -> None:
+    """No other job has run in between. The first run gives the row to the client that has the invoice now."""
+    c, service, other = collecting, await collecting.service(aya), await collecting.desk.customer(number=1)
+    invoice = await c.bill(aya, MONDAY, service)
+    await c.days(MONDAY, 14)
+    await c.move_to(MONDAY + timedelta(days=14))
+    if held:
+        await hold(c, aya, None, MONDAY + timedelta(days=60))
+    await merge(c, aya, other, invoice)
+    for _ in range(2):
+        await c.suspension()
+    assert await c.status(service) == ("Active" if held else "Suspended")
+
+
 async def test_a_lifted_hold_of_a_merged_client_stays_lifted(collecting: Collecting, aya: Actor) -> None:
     c, other = collecting, await collecting.desk.customer(number=1)
     await hold(c, aya, None, MONDAY + timedelta(days=60))

@@ -1,6 +1,7 @@
 """What must not be charged, suspended or lifted, and what must, where a simple rule would do the opposite."""
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 from msgspec import structs
@@ -54,6 +55,22 @@ async def test_what_is_left_of_a_partial_payment_is_charged_and_suspends(collect
     assert sorted(map(float, payments)) == sorted([600.0, float(total) - 600.0])
     await c.follow()
     assert await c.status(service) == "Active"
+
+
+@pytest.mark.parametrize("begun", [0, 15], ids=["before its due date", "suspended"])
+async def test_what_is_less_than_a_coin_is_not_owed(collecting: Collecting, aya: Actor, begun: int) -> None:
+    """WHMCS reckons in hundredths of a yen. The customer has paid what the invoice shows."""
+    c, service = collecting, await collecting.service(aya)
+    invoice = await c.bill(aya, MONDAY, service, "1000")
+    await c.days(MONDAY, begun)
+    tries = await c.tries()
+    total = Decimal((await c.whmcs("invoices", invoice))["total"])
+    await c.pay(invoice, amount=str(total - Decimal("0.40")), gateway="banktransfer")
+    assert (await c.whmcs("invoices", invoice))["status"] == "Unpaid"
+    await c.follow()
+    await c.days(MONDAY + timedelta(days=begun), 16)
+    assert (await c.tries(), await c.status(service)) == (tries, "Active")
+    assert await c.state(invoice) == ("settled" if begun else "")
 
 
 async def test_a_pending_payment_stops_the_clock(collecting: Collecting, aya: Actor) -> None:
@@ -275,6 +292,10 @@ async def test_more_suspensions_than_a_day_allows_are_asked_about(
     await c.days(MONDAY, 15)
     assert [await c.status(each) for each in services] == ["Active"] * 4
     assert c.said[-1].startswith("Nobody is suspended: 4 of ")
+    for day, most in ((SUSPENSION - timedelta(days=1), 4), (SUSPENSION + timedelta(days=1), 4), (SUSPENSION, 3)):
+        await permit(c.desk.pool, Operator(name="aya"), day, most)
+        await c.suspension()
+    assert [await c.status(each) for each in services] == ["Active"] * 4
     await permit(c.desk.pool, Operator(name="aya"), SUSPENSION, 4)
     await c.suspension()
     assert [await c.status(each) for each in services] == ["Suspended"] * 4
@@ -358,7 +379,7 @@ async def test_a_hold_stops_everything_and_brings_a_service_back(collecting: Col
     assert (await c.state(invoice), await c.status(service)) == ("grace", "Active")
     await c.days(MONDAY + timedelta(days=15), 6)
     assert await c.status(service) == "Active"
-    await c.days(MONDAY + timedelta(days=21), 2)
+    await c.day(MONDAY + timedelta(days=21))  # no grace is left, so the first day after the hold is one for it
     assert await c.status(service) == "Suspended"
     assert (await c.told(invoice))[-3:] == ["suspended 0", "restored 0", "suspended 1"]
 

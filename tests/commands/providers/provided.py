@@ -106,10 +106,10 @@ class Provided:
         return str(msgspec.json.decode(body)["status_text"])
 
 
-async def provided(desk: Any, category: str, number: int = 0, actor: Actor | None = None) -> Provided:
+async def provided(desk: Any, category: str, number: int = 0, actor: Actor | None = None, **more: Any) -> Provided:
     """Order, approve and fulfil a service of a category, and let the process take it up."""
     actor = actor or await desk.customer(number=number)
-    order_id = await desk.ordered(category, actor)
+    order_id = await desk.ordered(category, actor, **more)
     assert await desk.fulfil(order_id) == "done"
     await desk.settle()
     facts = (await desk.journal(order_id))["facts"]

@@ -112,6 +112,28 @@ async def test_a_dry_run_lists_what_would_be_charged_and_what_is_left_alone(coll
     assert (await c.tries(), await c.state(new), await c.state(old)) == (0, "", "")
 
 
+@pytest.mark.parametrize("name", ["captures", "suspension"])
+async def test_a_dry_run_writes_nothing(collecting: Collecting, name: str) -> None:
+    """Not even what a run would note of customers whom staff merged."""
+    c, pool = collecting, collecting.desk.pool
+    await overdue(c, 1)
+    gone, into = await c.desk.customer(number=1), await c.desk.customer(number=2)
+    await pool.execute(
+        "INSERT INTO portal.dunning_holds (account_id, reason, placed_by) VALUES ($1, 'ill', 'mika')",
+        str(gone.account_id),
+    )
+    await pool.execute("INSERT INTO ingest.client_merges VALUES ($1, $2)", gone.whmcs_client_id, into.whmcs_client_id)
+    before = await pool.fetch(WRITES)
+    assert await preview(c.desk.resources, job(c, name))
+    assert await pool.fetch(WRITES) == before
+
+
+WRITES = """
+SELECT (SELECT count(*) FROM portal.dunning_holds), (SELECT count(*) FROM portal.dunning),
+       (SELECT count(*) FROM portal.dunning_steps), (SELECT count(*) FROM ingest.inbox)
+"""
+
+
 async def test_a_policy_that_cannot_be_used_stops_the_start_and_not_the_charges(collecting: Collecting) -> None:
     odd = structs.replace(collecting.desk.resources.settings, dunning_retry_days="7,1")
     with pytest.raises(policy.SettingsError, match="days must rise"):

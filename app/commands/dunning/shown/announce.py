@@ -95,14 +95,14 @@ class Shown(Struct, frozen=True, kw_only=True):
     mailed_step: int = 0
 
 
-async def announce_due(ctx: Context) -> int:
+async def announce_due(ctx: Context, at: datetime | None = None) -> int:
     """Show what has changed; returns the number of invoices. One that fails is skipped until the next run."""
-    shown, failed = 0, list[int]()
-    while due := await ctx.pool.fetch(_DUE, clock.now(), automators(ctx.settings), failed, BATCH):
+    at, shown, failed = at or clock.now(), 0, list[int]()
+    while due := await ctx.pool.fetch(_DUE, at, automators(ctx.settings), failed, BATCH):
         for each in due:
             invoice_id = each["whmcs_invoice_id"]
             try:
-                await announce_one(ctx, invoice_id)
+                await announce_one(ctx, invoice_id, at)
                 shown += 1
             except Exception as error:
                 if is_outage(error):
@@ -112,14 +112,14 @@ async def announce_due(ctx: Context) -> int:
     return shown
 
 
-async def announce_one(ctx: Context, invoice_id: int) -> None:
+async def announce_one(ctx: Context, invoice_id: int, at: datetime | None = None) -> None:
     """Show the dunning of an invoice as it is now."""
     async with ctx.pool.acquire() as connection, connection.transaction():
-        woken = await announce(connection, ctx.settings, invoice_id)
+        woken = await announce(connection, ctx.settings, invoice_id, at)
     await ctx.inbox.wake(woken)
 
 
-async def announce(connection: Db, settings: Settings, invoice_id: int) -> Woken:
+async def announce(connection: Db, settings: Settings, invoice_id: int, at: datetime | None = None) -> Woken:
     """Show the dunning of an invoice as it is in the caller's transaction. Safe to repeat.
 
     Returns what to wake once the transaction is committed.
@@ -127,8 +127,7 @@ async def announce(connection: Db, settings: Settings, invoice_id: int) -> Woken
     journal = await row(connection, JournalRow, _JOURNAL, invoice_id)
     if journal is None:
         return set()
-    at = clock.now()
-    around = await _around(connection, settings, journal, at)
+    around = await _around(connection, settings, journal, at or clock.now())
     steps = [dict(each) for each in await connection.fetch(_STEPS, invoice_id, MOST_STEPS)]
     pause = await row(connection, HoldInForce, _PAUSE, invoice_id, journal.account_id, around.today)
     facts = told.facts_of(journal, pause, [told.told_step(each, around) for each in steps], around)
@@ -137,8 +136,9 @@ async def announce(connection: Db, settings: Settings, invoice_id: int) -> Woken
     shown = msgspec.to_builtins({"invoice": facts, "services": services})
     version, woken = last.version, set[tuple[str, int]]()
     if shown != last.facts:
-        version = max(last.version + 1, milliseconds(at))
-        _, woken = await inbox.append(connection, _changes(journal, facts, services, version, at))
+        written_at = clock.now()
+        version = max(last.version + 1, milliseconds(written_at))
+        _, woken = await inbox.append(connection, _changes(journal, facts, services, version, written_at))
     await connection.execute(
         _KEEP,
         invoice_id,

@@ -121,6 +121,7 @@ def told_step(found: Mapping[str, Any], around: Surroundings) -> ToldStep:
         decline_code=_decline(detail.get("decline_kind"), detail.get("decline_code")),
         next_attempt_on=parse.day(detail.get("next_attempt_on")) if around.charges else None,
         suspend_on=parse.day(detail.get("suspend_on")) if around.suspends else None,
+        tried_after=detail.get("tried_after"),
     )
 
 
