@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from app.http.answering.problems import Problem
+from app.http.answering.problems import MEDIA_TYPE, Problem
 from app.http.openapi import error_codes, shared, tags
 from app.http.openapi.audiences import MARK, audience_of
 from app.http.openapi.compact import compact
@@ -135,6 +135,8 @@ def _responses(method: str, operation: dict[str, Any], route: DeclaredRoute) -> 
             answer["headers"] |= shared.headers("Content-Disposition")
         if not answer["headers"]:
             del answer["headers"]
+    if "503" in answers:
+        answers["503"]["content"][MEDIA_TYPE] = {"schema": {"$ref": "#/components/schemas/Problem"}}
     if _is_conditional(method, route.policy):
         answers["304"] = shared.not_modified(of_account=not route.policy.is_open)
     answers.update(

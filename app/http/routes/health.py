@@ -139,7 +139,8 @@ async def live() -> dict[str, str]:
     operation_id="getReadiness",
     summary="Can it serve?",
     tags=["Health"],
-    responses=answers(Ready, "The process can serve."),
+    responses=answers(Ready, "The process can serve.")
+    | answers(Ready, "It cannot serve; the reasons say why.", status=503),
 )
 async def ready(readiness: Injected[Readiness]) -> Response[bytes]:
     """Readiness probe: 503 without Postgres and while the process shuts down. Anything else that is unhealthy gives
