@@ -23,7 +23,7 @@ from app.db import Db, is_outage
 from app.errors import UpstreamError, UpstreamRejected
 from app.inputs.text import said
 from app.integrations.mail import Mail, send
-from app.readmodels import plan_change_refusals as refusals
+from app.readmodels.ordering import plan_change_refusals as refusals
 from app.settings import Settings
 from app.words.languages import Language, known
 from app.words.sentence import Sentence, say, together

@@ -155,7 +155,6 @@ def build(settings: Settings, contract: Contract | None = None) -> Litestar:
     )
     require_policies(app)
     contract = _checked(app, contract or Contract())
-    app.state.known_parameters = {}
     deadlines = Deadlines(app.asgi_handler, settings)  # type: ignore[arg-type]
     bodies = RequestBodies(
         RequestLimits(deadlines, settings), settings, {case_attachments.PATH: LARGEST_BODY_BYTES}, account_of

@@ -17,9 +17,9 @@ from app.projections.parts.fields import day, instant, plain
 from app.projections.parts.services import PRODUCT_OF_SERVICE, is_service
 from app.projections.parts.timeline_events import EventSubject, TimelineEvent, rows, time_of_day_event
 from app.projections.projector import Group, Projected, Projector
-from app.readmodels import plan_change_refusals as refusals
 from app.readmodels import timeline as readmodel
 from app.readmodels.billing.dunning import OF_SERVICE
+from app.readmodels.ordering import plan_change_refusals as refusals
 from app.settings import Settings
 from app.words.sentence import Sentence, say
 

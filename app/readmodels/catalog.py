@@ -118,6 +118,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     monthly: Money
     monthly_with_tax: Money | None = None
     one_time: Money
+    """The price that is billed once."""
     one_time_with_tax: Money | None = None
     tax: TaxWord = "excluded"
     tax_rate: str | None = None

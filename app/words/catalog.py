@@ -23,7 +23,7 @@ class CatalogError(Exception):
     """A catalog that cannot be loaded; the sentence names the code and what is wrong with it."""
 
 
-class Part(Struct, frozen=True):
+class TemplatePart(Struct, frozen=True):
     """A literal text, or the place of a parameter with its format."""
 
     text: str
@@ -31,10 +31,10 @@ class Part(Struct, frozen=True):
     form: str = ""
 
 
-Template = tuple[Part, ...]
+Template = tuple[TemplatePart, ...]
 
 
-class Entry(Struct, frozen=True):
+class CatalogEntry(Struct, frozen=True):
     """A sentence in every language, and the names of its parameters."""
 
     templates: Mapping[Language, Template]
@@ -42,7 +42,7 @@ class Entry(Struct, frozen=True):
 
 
 @cache
-def catalog() -> Mapping[str, Entry]:
+def catalog() -> Mapping[str, CatalogEntry]:
     """Load all catalogs, by code.
 
     Raises:
@@ -51,13 +51,13 @@ def catalog() -> Mapping[str, Entry]:
     return loaded(FOLDER)
 
 
-def loaded(folder: Path) -> Mapping[str, Entry]:
+def loaded(folder: Path) -> Mapping[str, CatalogEntry]:
     """Load the catalogs of a folder.
 
     Raises:
         CatalogError: as `catalog`.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, CatalogEntry] = {}
     for file in sorted(folder.glob("*.toml")):
         for name, table in tomllib.loads(file.read_text("utf-8")).items():
             code = f"{file.stem}.{name}"
@@ -106,17 +106,17 @@ def _form(form: str) -> Format:
     return plural(rest) if word == "plural" else FORMATS[form]
 
 
-def _entry(code: str, table: Any) -> Entry:
+def _entry(code: str, table: Any) -> CatalogEntry:
     if not isinstance(table, dict) or table.keys() != set(LANGUAGES):
         raise CatalogError(f"{code} needs a sentence in each of {', '.join(LANGUAGES)}, and nothing else.")
     templates = {language: tuple(_parts(code, table[language])) for language in LANGUAGES}
     names = {frozenset(part.name for part in parts if part.name) for parts in templates.values()}
     if len(names) > 1:
         raise CatalogError(f"The languages of {code} have different parameters.")
-    return Entry(templates, names.pop())
+    return CatalogEntry(templates, names.pop())
 
 
-def _parts(code: str, text: Any) -> Iterator[Part]:
+def _parts(code: str, text: Any) -> Iterator[TemplatePart]:
     if not isinstance(text, str) or not text.strip():
         raise CatalogError(f"{code} has an empty sentence.")
     try:
@@ -125,15 +125,15 @@ def _parts(code: str, text: Any) -> Iterator[Part]:
         raise CatalogError(f"{code} cannot be read: {error}.") from error
     for literal, name, form, conversion in found:
         if literal:
-            yield Part(literal)
+            yield TemplatePart(literal)
         if name is not None:
             word = (form or "").partition(" ")[0]
             if not name.isidentifier() or conversion or word not in {*FORMATS, "plural", "term", "phrase"}:
                 raise CatalogError(f"{code} has a placeholder that cannot be filled: {name}:{form}.")
-            yield Part("", name, form or "")
+            yield TemplatePart("", name, form or "")
 
 
-def _require_terms(code: str, entry: Entry, found: Mapping[str, Entry]) -> None:
+def _require_terms(code: str, entry: CatalogEntry, found: Mapping[str, CatalogEntry]) -> None:
     """Refuse a format that names an area which no catalog has."""
     areas = {each.partition(".")[0] for each in found}
     for parts in entry.templates.values():

@@ -1,10 +1,12 @@
 """What `app` says: its sentences and codes, and which of them belong together.
 
-A value that is filled in, by an f-string or `format`, is an ellipsis here, as in the guides: “Invoice … not found.”
+A value that is filled in, by an f-string, `format` or a catalog, is an ellipsis here, as in the guides: “Invoice … not
+found.” What is said by its code is the English sentence of the catalog.
 """
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,9 +22,23 @@ def plain(text: str) -> str:
     return re.sub(r"…(?:\s*…)*", "…", " ".join(FILLED_IN.sub("…", text).split())).strip("… ")
 
 
+@cache
+def _sentences() -> dict[str, str]:
+    """Code → its English sentence."""
+    files = {file.stem: tomllib.loads(file.read_text()) for file in (APP / "words" / "catalogs").glob("*.toml")}
+    return {f"{area}.{name}": entry["en"] for area, found in files.items() for name, entry in found.items()}
+
+
+def _is_said(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say"
+
+
 def _texts(node: ast.AST) -> Iterator[str]:
     """Every text below a node; the parts of an f-string are one."""
-    if isinstance(node, ast.JoinedStr):
+    if isinstance(node, ast.Call) and _is_said(node):
+        for part in (*node.args, *(each.value for each in node.keywords)):
+            yield from (_sentences().get(text, text) for text in _texts(part))
+    elif isinstance(node, ast.JoinedStr):
         yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
@@ -102,7 +118,7 @@ def _neighbours(node: ast.AST) -> Iterator[Sequence[ast.expr]]:
 
 
 def _literal(nodes: Sequence[ast.expr]) -> Sequence[ast.expr]:
-    return [each for each in nodes if isinstance(each, ast.Constant | ast.JoinedStr)]
+    return [each for each in nodes if isinstance(each, ast.Constant | ast.JoinedStr) or _is_said(each)]
 
 
 def belong_together(code: str, sentence: str) -> bool:

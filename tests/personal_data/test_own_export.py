@@ -34,6 +34,7 @@ LEFT_OUT = {
     "portal.password_resets": "secrets",
     "portal.sign_in_codes": "secrets",
     "portal.link_tokens": "secrets",
+    "portal.queued_commands": "they are among the commands until they have run",
     "portal.signups": "steps of signing up, whose result is the account",
     "portal.enrolments": "steps of signing up, perhaps of a stranger",
     "portal.invitations": "made by staff",

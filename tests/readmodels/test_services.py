@@ -195,6 +195,7 @@ OF_SERVICES = re.compile(r"[^;\"']*read_model\.subscriptions\b[^;\"]{0,160}")
 COUNTED = {
     "commands/dunning/inherited.py": "whatever WHMCS suspended for an invoice is lifted, classed or not",
     "queries/summary.py": "the next renewal is of an active service",
+    "queries/reading/capabilities.py": "whether there is a service that a command could be about",
     "readmodels/ordering/domains.py": "whose a domain is, of all accounts; the index is on the category",
     "commands/orders/promotion_history.py": "WHMCS asks for active products, charges included",
 }

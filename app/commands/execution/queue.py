@@ -68,7 +68,7 @@ class QueuedCommand(Worded, frozen=True, kw_only=True):
     queued_at: datetime
     next_try_at: datetime
     expires_at: datetime
-    message: str = MESSAGE
+    message: str
     message_phrases: tuple[Phrase, ...] = ()
 
 
@@ -130,6 +130,7 @@ async def accept(
             queued_at=row["queued_at"],
             next_try_at=row["next_attempt_at"],
             expires_at=row["expires_at"],
+            message=MESSAGE,
         )
         body = msgspec.json.encode(answer)
         kept = (HTTPStatus.ACCEPTED, body, msgspec.to_builtins(steps), row["next_attempt_at"])

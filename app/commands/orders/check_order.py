@@ -30,6 +30,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     monthly: Money
     monthly_with_tax: Money | None
     one_time: Money
+    """The price that is billed once."""
     one_time_with_tax: Money | None
     first_month: Money
     """The price of the first month, with what is billed once."""

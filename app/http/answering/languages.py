@@ -1,11 +1,11 @@
 """The language of an answer: what `Accept-Language` prefers, else the customer's own, else English."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from litestar.handlers.base import BaseRouteHandler
 
+from app.http.answering.handler_memo import kept_with
 from app.words.languages import DEFAULT, Language, preferred
 from app.words.worded import has_sentences, translated
 
@@ -19,9 +19,12 @@ def language_of(scope: Any) -> Language:
     return preferred(", ".join(lines)) or (actor and actor.language) or DEFAULT
 
 
-@cache
 def is_worded(handler: BaseRouteHandler) -> bool:
     """Return whether the answers of a route can have sentences."""
+    return kept_with(handler, _is_worded)
+
+
+def _is_worded(handler: BaseRouteHandler) -> bool:
     responses: Mapping[int, Any] = getattr(handler, "responses", None) or {}
     return any(has_sentences(each.data_container) for each in responses.values())
 

@@ -56,9 +56,10 @@ def _others(request: Any) -> tuple[Violation, ...]:
     given = request.query_params
     found = []
     for name in given:
-        field = fields.get(name)
-        if field is not None and not field.is_non_string_collection:
-            found += [_as_parameter(each, name) for each in faults_of(_annotation(field), _plain(field, given[name]))]
+        if (field := fields.get(name)) is None:
+            continue
+        value = given.getall(name) if field.is_non_string_collection else _plain(field, given[name])
+        found += [_as_parameter(each, name) for each in faults_of(_annotation(field), value)]
     return tuple(found)
 
 

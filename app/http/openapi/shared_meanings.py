@@ -59,7 +59,6 @@ _MONEY: Final = {
     "price_with_tax": "The price with consumption tax; null where the rate is unknown.",
     "monthly": "The price per month.",
     "monthly_with_tax": "The price per month with consumption tax; null where the rate is unknown.",
-    "one_time": "The price that is billed once.",
     "one_time_with_tax": "The price that is billed once, with consumption tax; null where the rate is unknown.",
     "setup_fee": "The fee that is billed once at the beginning; null where there is none.",
     "setup_fee_with_tax": "The setup fee with consumption tax; null where the rate is unknown.",

@@ -117,7 +117,7 @@ async def test_notices_drift_canary_and_generations_show(pool: asyncpg.Pool) -> 
     assert value(text, "portal_notices_untold") == 1
     assert value(text, 'portal_drift_ratio{object="invoice",source="whmcs"}') == 0.005
     assert (
-        'portal_projection_generation{generation="1",projector_version="2",slice="profiles",state="serving"} 1.0'
+        'portal_projection_generation{generation="1",projector_version="3",slice="profiles",state="serving"} 1.0'
         in (text.decode())
     )
     assert sorted(sentence.split()[0] for sentence in found) == ["Redis", "The"]

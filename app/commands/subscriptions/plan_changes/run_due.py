@@ -26,7 +26,7 @@ from app.commands.subscriptions.service import find_own
 from app.commands.subscriptions.service_lock import lock_service
 from app.db import is_outage
 from app.errors import Conflict, NotFound, Overloaded, PortalError, RuleViolated, UpstreamRejected
-from app.readmodels.plan_change_refusals import REASONS, REFUSED, UNREACHABLE
+from app.readmodels.ordering.plan_change_refusals import REASONS, REFUSED, UNREACHABLE
 from app.schedule import money_stop
 
 CONCURRENCY = 8

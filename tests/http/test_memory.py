@@ -1,0 +1,18 @@
+"""An application that has stopped is freed: whoever builds several in one process would keep them all."""
+
+import gc
+import weakref
+
+from app.settings import Settings
+from tests.http.conftest import served
+
+
+async def test_a_stopped_application_is_freed(settings: Settings) -> None:
+    async with served(settings) as (app, client):
+        for path in ("/api/public/services", "/api/public/services?odd=1", "/api/nowhere", "/api/account/summary"):
+            for method in ("GET", "HEAD", "OPTIONS"):
+                await client.request(method, path)
+        gone = weakref.ref(app)
+        del app, client
+    gc.collect()
+    assert gone() is None
