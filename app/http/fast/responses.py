@@ -104,7 +104,8 @@ class Answers:
 
 def _terms(route: HotRoute, settings: Settings, vary: bytes, served: ServedVersion) -> RouteTerms:
     most = per_minute(route.limit, settings)
-    vary += b", Accept-Language" if route.worded else b""
+    if route.worded:
+        vary = vary.replace(VARY.encode(), f"{VARY}, Accept-Language".encode())
     endings = ending_headers([served.version.ending, route.ending])
     lines = [(b"cache-control", route.cache.encode()), (b"vary", vary), *SECURITY_HEADERS, served.headers[0], *endings]
     limit = f'ratelimit-policy: "{route.limit}";q={most};w={WINDOW_SECONDS}\r\nratelimit: "{route.limit}";r='

@@ -81,7 +81,7 @@ async def test_answers_are_compressed_for_clients_that_accept_it(
         packed = {each.headers.get("content-encoding") == "gzip" for each in answers}
         assert packed == {"welcome": {False, True}, "plain": {False}, "needed": {True}}[expected], accepted
         for each in answers:
-            assert each.headers["vary"] == "Accept-Encoding, Portal-Version"
+            assert each.headers["vary"] == "Accept-Encoding, Portal-Version, Accept-Language"
             assert int(each.headers["content-length"]) == each.num_bytes_downloaded
             assert each.headers["etag"] == ("W/" if "content-encoding" in each.headers else "") + plain.headers["etag"]
 

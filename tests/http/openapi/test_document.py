@@ -54,7 +54,7 @@ def test_references_lead_somewhere() -> None:
     for audience in AUDIENCES:
         text = openapi_document(audience)
         used = set(re.findall(r'"#/components/(\w+)/([^"]+)"', text))
-        assert {kind for kind, _ in used} == {"schemas", "responses", "headers", "parameters"}
+        assert {kind for kind, _ in used} >= {"schemas", "responses", "headers"}
         parts = json.loads(text)["components"]
         there = {(kind, name) for kind in parts if kind != "securitySchemes" for name in parts[kind]}
         assert used == there, audience

@@ -13,7 +13,16 @@ from app.http.versions.endings import operation_of
 from tests.http.fast.test_path import OWN
 
 ANSWERS = Path(__file__).parents[3] / "docs" / "released" / "answers"
-LIVE = {"streamEvents", "getAttachment", "getCase", "listCases", "getCommand", "listSubscriptionPlans"}
+LIVE = {
+    "streamEvents",
+    "getExport",
+    "downloadExport",
+    "getAttachment",
+    "getCase",
+    "listCases",
+    "getCommand",
+    "listSubscriptionPlans",
+}
 """Reads of customers that need more than the read models, or are no JSON."""
 
 

@@ -66,7 +66,7 @@ async def test_each_path_answers_in_the_version_that_is_named(
             named = version.get("Portal-Version", FORMER)
             assert (found.headers["portal-version"], found.headers["vary"]) == (
                 named,
-                "Accept-Encoding, Portal-Version",
+                "Accept-Encoding, Portal-Version, Accept-Language",
             )
             assert ("sunset" in found.headers) == (named == FORMER)
             return found.json()
@@ -103,7 +103,7 @@ async def test_a_version_has_validators_of_its_own_on_each_path(
             found = await api.get(LIST, headers=hana | version | more | {"If-None-Match": tag})
             assert found.status_code == status, (version, tag, more)
             assert found.headers["etag"].removeprefix("W/") == tags["old" if version is OLD else "new"]
-            assert found.headers["vary"] == "Accept-Encoding, Portal-Version"
+            assert found.headers["vary"] == "Accept-Encoding, Portal-Version, Accept-Language"
 
 
 async def test_what_versions_share_has_the_same_bytes_and_validator_in_each(

@@ -311,7 +311,8 @@ async def test_a_change_that_cannot_be_made_ends_and_customer_and_staff_are_noti
     assert len(await upgrades(desk, service_id)) == before
     [(subject, text)] = await mailed(desk)
     assert subject == "Your change of plan could not be made"
-    assert f"change Hosting Pro to Hosting Basic on {found['effective_date']}. That could not be done" in text
+    on = f"{found['effective_date']:%B} {found['effective_date'].day}, {found['effective_date'].year}"
+    assert f"change Hosting Pro to Hosting Basic on {on}. That could not be done" in text
     assert REASONS[code] in text
     if happens is not somebody_elses:
         entry = (await told(desk, service_id))[-1]

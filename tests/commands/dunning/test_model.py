@@ -25,9 +25,9 @@ import msgspec
 from app.commands.providers import follow as providers
 from app.commands.providers.take_up import take_up
 from tests.commands.dunning.collecting import MONDAY, Collecting
-from tests.commands.dunning.modelled import notified
-from tests.commands.dunning.modelled.one_day import Errand
-from tests.commands.dunning.modelled.walkers import Walker, at_provider, do, walker
+from tests.commands.dunning.one_day import Errand
+from tests.commands.dunning.shown import notified
+from tests.commands.dunning.walkers import Walker, at_provider, do, walker
 
 CUSTOMERS = int(os.environ.get("DUNNING_CUSTOMERS", "20"))
 SEED = int(os.environ.get("DUNNING_SEED", "16"))
@@ -63,7 +63,7 @@ async def _killed(c: Collecting, chance: random.Random, counted: Counter[str]) -
     """Run every job once in a process, and kill it at any instant."""
     piped = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.commands.dunning.modelled.one_day", stdin=piped, stdout=piped
+        sys.executable, "-m", "tests.commands.dunning.one_day", stdin=piped, stdout=piped
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.commands.execution.context import Actor
 from tests.commands.dunning.collecting import MONDAY, Collecting
-from tests.commands.dunning.modelled.model import Card, Customer
+from tests.commands.dunning.model import Card, Customer
 from tests.commands.providers.provided import Provided, provided
 
 HOSTING_EVERY = 5

@@ -9,7 +9,7 @@ import msgspec
 from app.commands import mail_outbox
 from app.commands.dunning.shown.announce import MAILED, announce_due
 from tests.commands.dunning.collecting import Collecting
-from tests.commands.dunning.modelled.walkers import Walker
+from tests.commands.dunning.walkers import Walker
 
 KINDS = {
     "payment_failed": "charge_failed",
